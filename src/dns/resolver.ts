@@ -1,0 +1,30 @@
+// Owns the Resolver interface and what an answer means. No I/O: the wire client is in `net`, the fake one here.
+
+export interface MxRecord {
+  readonly preference: number
+  /** Lower-case, without final dot; '' is the root of a null MX (RFC 7505). */
+  readonly exchange: string
+}
+
+/**
+ * records: at least one. none: the name exists not (NXDOMAIN) or has no such record (NODATA), told apart by
+ * `nameExists`. temporary: time-out, SERVFAIL, REFUSED, garbage: ask again later. `ttlSeconds` is how long it may be kept.
+ */
+export type DnsAnswer<T> =
+  | { readonly kind: 'records'; readonly records: readonly T[]; readonly ttlSeconds: number; readonly secure: boolean }
+  | { readonly kind: 'none'; readonly nameExists: boolean; readonly ttlSeconds: number; readonly secure: boolean }
+  | { readonly kind: 'temporary'; readonly reason: string }
+
+export interface ResolveOptions {
+  readonly signal?: AbortSignal
+}
+
+/** Names are A-labels, any case, with or without final dot. Never rejects but for an aborted signal. CNAMEs are followed. */
+export interface Resolver {
+  mx(name: string, options?: ResolveOptions): Promise<DnsAnswer<MxRecord>>
+  a(name: string, options?: ResolveOptions): Promise<DnsAnswer<string>>
+  aaaa(name: string, options?: ResolveOptions): Promise<DnsAnswer<string>>
+  /** Each record's strings joined (RFC 7208 section 3.3). */
+  txt(name: string, options?: ResolveOptions): Promise<DnsAnswer<string>>
+  ptr(name: string, options?: ResolveOptions): Promise<DnsAnswer<string>>
+}
