@@ -99,4 +99,12 @@ export class TransportFailure extends Error {
     this.code = code
   }
 }
-export type TransportFailureCode = 'refused' | 'timeout' | 'unreachable' | 'reset' | 'tls' | 'aborted' | 'closed' | 'other'
+export type TransportFailureCode =
+  | 'refused'
+  | 'timeout'
+  | 'unreachable'
+  | 'reset'
+  | 'tls'
+  | 'aborted'
+  | 'closed'
+  | 'other'

@@ -11,8 +11,18 @@ export interface MxRecord {
  * `nameExists`. temporary: time-out, SERVFAIL, REFUSED, garbage: ask again later. `ttlSeconds` is how long it may be kept.
  */
 export type DnsAnswer<T> =
-  | { readonly kind: 'records'; readonly records: readonly T[]; readonly ttlSeconds: number; readonly secure: boolean }
-  | { readonly kind: 'none'; readonly nameExists: boolean; readonly ttlSeconds: number; readonly secure: boolean }
+  | {
+      readonly kind: 'records'
+      readonly records: readonly T[]
+      readonly ttlSeconds: number
+      readonly secure: boolean
+    }
+  | {
+      readonly kind: 'none'
+      readonly nameExists: boolean
+      readonly ttlSeconds: number
+      readonly secure: boolean
+    }
   | { readonly kind: 'temporary'; readonly reason: string }
 
 export interface ResolveOptions {

@@ -2,14 +2,26 @@
 // calls that arrive while a commit is under way share the next one. Rejects with a StoreFailure.
 
 import type { BodyReader } from './transport.ts'
-import type { Delivery, DeliveryId, Message, MessageId, NewMessage, Placement, TimelineEvent } from './types.ts'
+import type {
+  Delivery,
+  DeliveryId,
+  Message,
+  MessageId,
+  NewMessage,
+  Placement,
+  TimelineEvent,
+} from './types.ts'
 
 /** The disk or the database failed; nothing was written by the rejected call. */
 export class StoreFailure extends Error {
   override readonly name = 'StoreFailure'
   /** full: no space (452 4.3.1). failed: any other (451 4.3.0). corrupt: a row cannot be read. closed: shutting down. */
   readonly code: 'full' | 'failed' | 'corrupt' | 'closed'
-  constructor(code: 'full' | 'failed' | 'corrupt' | 'closed', message: string, options?: { cause?: unknown }) {
+  constructor(
+    code: 'full' | 'failed' | 'corrupt' | 'closed',
+    message: string,
+    options?: { cause?: unknown },
+  ) {
     super(message, options)
     this.code = code
   }
@@ -75,7 +87,10 @@ export interface QueueStore {
   destinations(): Promise<readonly DestinationState[]>
   openBody(messageId: MessageId): Promise<BodyReader>
   /** Current rows for an operator's act, leased as active in the same transaction so that no attempt starts meanwhile; rows being attempted are left out and reported as busy. */
-  takeByFilter(filter: QueueFilter, max: number): Promise<{ readonly taken: readonly DueDelivery[]; readonly busyCount: number }>
+  takeByFilter(
+    filter: QueueFilter,
+    max: number,
+  ): Promise<{ readonly taken: readonly DueDelivery[]; readonly busyCount: number }>
 }
 
 export interface QueueFilter {

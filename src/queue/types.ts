@@ -91,8 +91,22 @@ export interface Placement {
 }
 
 export type TimelineKind =
-  | 'accepted' | 'check' | 'queued' | 'attempt' | 'delivered' | 'deferred' | 'failed'
-  | 'held' | 'released' | 'retried' | 'bounced' | 'deleted' | 'expired' | 'dsn' | 'expanded' | 'note'
+  | 'accepted'
+  | 'check'
+  | 'queued'
+  | 'attempt'
+  | 'delivered'
+  | 'deferred'
+  | 'failed'
+  | 'held'
+  | 'released'
+  | 'retried'
+  | 'bounced'
+  | 'deleted'
+  | 'expired'
+  | 'dsn'
+  | 'expanded'
+  | 'note'
 
 /** One step in the life of a message. `data` is JSON-safe, without content and credentials. */
 export interface TimelineEvent {

@@ -4,6 +4,7 @@
 import type { Endpoint, TlsInfo } from '../base/connection.ts'
 import type { Mailbox } from '../base/mailbox.ts'
 import type { MaybePromise } from '../base/maybe-promise.ts'
+import type { ScramKeys } from '../base/scram-keys.ts'
 import type { MailParameters, RcptParameters, ReversePath } from '../smtp/envelope.ts'
 import type { Verdict } from '../smtp/verdict.ts'
 
@@ -56,7 +57,10 @@ export interface Authenticator {
   /** PLAIN and LOGIN: true when the password is this account's. Must take equal time for unknown accounts. */
   verifyPassword(username: string, password: string, session: SessionInfo): Promise<AuthenticationResult>
   /** SCRAM keys of an account, or undefined where it has none (the driver then plays on with made-up keys). */
-  scramKeys?(username: string, session: SessionInfo): MaybePromise<ScramKeys | undefined>
+  scramKeys?(
+    username: string,
+    session: SessionInfo,
+  ): MaybePromise<(ScramKeys & { readonly identity: string }) | undefined>
   /** Told of every SCRAM outcome (passwords report through verifyPassword itself). */
   scramDone?(username: string, ok: boolean, session: SessionInfo): void
   /** A refusal here ends AUTH before any secret is looked at: too many failures (454 4.7.0 with the wait). */
@@ -68,15 +72,6 @@ export type AuthenticationResult =
   | { readonly kind: 'denied' }
   /** The directory could not be asked: 454 4.7.0. */
   | { readonly kind: 'unavailable' }
-
-/** RFC 5802 section 3: what a server stores for SCRAM-SHA-256. */
-export interface ScramKeys {
-  readonly identity: string
-  readonly salt: Uint8Array
-  readonly iterationCount: number
-  readonly storedKey: Uint8Array
-  readonly serverKey: Uint8Array
-}
 
 export interface SmtpServerLimits {
   /** Octets of a command line with CRLF; RFC 5321 section 4.5.3.1.4 asks for 512 and more for extensions. */
