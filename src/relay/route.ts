@@ -62,13 +62,17 @@ export function parseRoute(text: string): RouteParse {
   const [, , authority = '', query] = match
   const at = authority.lastIndexOf('@')
   const auth = at === -1 ? undefined : parseCredentials(authority.slice(0, at))
-  if (auth === null) return wrong(`has credentials that are not 'user:password'; write special characters as %XX`)
+  if (auth === null)
+    return wrong(`has credentials that are not 'user:password'; write special characters as %XX`)
   const place = parseHostPort(authority.slice(at + 1))
-  if (place === undefined) return wrong(`has no valid host and port after '//'; an IPv6 address stands in brackets`)
-  if (auth !== undefined && scheme.kind === 'lmtp') return wrong('has credentials, which LMTP routes do not take')
+  if (place === undefined)
+    return wrong(`has no valid host and port after '//'; an IPv6 address stands in brackets`)
+  if (auth !== undefined && scheme.kind === 'lmtp')
+    return wrong('has credentials, which LMTP routes do not take')
   const tls = parseQuery(query ?? '')
   if (tls === null) return wrong(`takes one option only: '?tls=' with ${tlsPolicies.join(', ')}`)
-  if (scheme.implicitTls && (tls === 'none' || tls === 'may')) return wrong(`cannot have tls=${tls}: smtps is always TLS`)
+  if (scheme.implicitTls && (tls === 'none' || tls === 'may'))
+    return wrong(`cannot have tls=${tls}: smtps is always TLS`)
   const port = place.port ?? (auth !== undefined && !scheme.implicitTls ? 587 : scheme.port)
   const policy = tls ?? impliedPolicy(place.host, auth !== undefined, scheme.implicitTls)
   const route = { kind: scheme.kind, host: place.host, port, implicitTls: scheme.implicitTls }
@@ -90,7 +94,10 @@ function parseCredentials(text: string): RouteCredentials | null {
   const colon = text.indexOf(':')
   if (colon < 1 || colon === text.length - 1) return null
   try {
-    return { user: decodeURIComponent(text.slice(0, colon)), password: decodeURIComponent(text.slice(colon + 1)) }
+    return {
+      user: decodeURIComponent(text.slice(0, colon)),
+      password: decodeURIComponent(text.slice(colon + 1)),
+    }
   } catch {
     return null
   }
@@ -103,7 +110,9 @@ function parseQuery(query: string): TlsPolicy | undefined | null {
 }
 
 /** `host`, `host:port`, `[IPv6]` or `[IPv6]:port`. */
-function parseHostPort(text: string): { readonly host: string; readonly port: number | undefined } | undefined {
+function parseHostPort(
+  text: string,
+): { readonly host: string; readonly port: number | undefined } | undefined {
   const match = /^(?:\[([0-9a-f:.]+)\]|([^\s:@[\]]+))(?::(\d{1,5}))?$/i.exec(text)
   const host = match?.[1] ?? match?.[2]
   const port = match?.[3] === undefined ? undefined : Number(match[3])
@@ -124,7 +133,10 @@ export function formatRoute(route: Route): string {
 
 /** Hides the password of a route's text that may not even parse: everything between '//' and the last '@' but the user. */
 export function maskRoute(text: string): string {
-  return text.replace(/^([^:/]*:\/\/)([^:@/]*):?.*@/, (_all, scheme: string, user: string) => `${scheme}${user}:${secret}@`)
+  return text.replace(
+    /^([^:/]*:\/\/)([^:@/]*):?.*@/,
+    (_all, scheme: string, user: string) => `${scheme}${user}:${secret}@`,
+  )
 }
 
 /**
