@@ -1,6 +1,7 @@
 // Owns QueueStore: what the queue needs of a store. Each call that writes is durable when its promise resolves;
 // calls that arrive while a commit is under way share the next one. Rejects with a StoreFailure.
 
+import type { RetryCurve } from './retry-curve.ts'
 import type { BodyReader } from './transport.ts'
 import type {
   Delivery,
@@ -60,6 +61,8 @@ export interface DueQuery {
   readonly exclude: ReadonlySet<string>
   readonly destinationsMax: number
   readonly deliveriesPerDestinationMax: number
+  /** Data, because it travels to the thread that writes. */
+  readonly retry: RetryCurve
 }
 
 export interface DueDelivery {
@@ -72,10 +75,11 @@ export interface QueueStore {
   accept(message: NewMessage): Promise<void>
   settle(settlement: Settlement): Promise<void>
   /**
-   * Leases due deliveries: in one transaction they become active with `dueAt` = `nextTryAt(delivery)` and
-   * attemptCount + 1, so that a crash never hammers a peer. Blocked destinations are left out. Oldest due first.
+   * Leases due deliveries: in one transaction they become active with attemptCount + 1 and `dueAt` = the next try of
+   * `query.retry` (nextTryAt in retry-curve.ts), so that a crash never hammers a peer. Blocked destinations are left
+   * out. Oldest due first.
    */
-  takeDue(query: DueQuery, nextTryAt: (delivery: Delivery) => number): Promise<readonly DueDelivery[]>
+  takeDue(query: DueQuery): Promise<readonly DueDelivery[]>
   /** Earliest instant at which takeDue or takeDeadlines may have something, or undefined. `exclude` as in DueQuery. */
   nextDueAt(exclude: ReadonlySet<string>): Promise<number | undefined>
   /** Waiting deliveries whose expiresAt or delayNoticeAt has passed (whether their destination is blocked or not). Leased too: they become active. */
