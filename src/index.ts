@@ -1,0 +1,3 @@
+// Owns the main entry of the package: what `import ... from 'posthouse'` gives.
+
+export { ConfigError, type ConfigInput, defineConfig, type Mistake } from './posthouse/config.ts'

@@ -1,0 +1,210 @@
+// Owns what a person writes: the shape of posthouse.config.ts, its documentation and `defineConfig`. Every key is
+// optional; what a key becomes is config.ts, what is wrong with it config-schema.ts.
+
+/** '30s', '5m', '4h', '5d', '1h30m', '250ms'; a number is milliseconds. */
+export type DurationInput = string | number
+/** '50MiB', '10 MB', '512k'; a number is bytes. */
+export type SizeInput = string | number
+
+/** 'host:port' (host an IP address or 'localhost', IPv6 in brackets), a port (on 127.0.0.1), several of them, or false: off. */
+export type ListenerInput = false | true | string | number | readonly string[] | ListenerOptionsInput
+
+export interface ListenerOptionsInput {
+  address?: string | number | readonly string[]
+  /** Offer AUTH without TLS. Default false. Submission listeners only. */
+  insecureAuth?: boolean
+  /** Limits of this listener alone. */
+  limits?: SmtpLimitsInput
+}
+
+export interface HttpListenerInput {
+  address?: string | number | readonly string[]
+  /** Names that a Host header may carry besides loopback addresses and `hostname`. */
+  hosts?: readonly string[]
+}
+
+export interface ListenersInput {
+  /** Mail from other servers. Default '127.0.0.1:2525'. */
+  mx?: ListenerInput
+  /** Mail from our users, STARTTLS. Default '127.0.0.1:2587'. */
+  submission?: ListenerInput
+  /** Mail from our users, TLS from the first byte. Default '127.0.0.1:2465'. */
+  submissions?: ListenerInput
+  /** LMTP from another MTA. Default false; true is '127.0.0.1:2424'. */
+  lmtp?: ListenerInput
+  /** /metrics, /healthz, /readyz. Default '127.0.0.1:8025'. */
+  http?: false | true | string | number | readonly string[] | HttpListenerInput
+}
+
+/** A certificate chain and its key as PEM files, paths relative to the config file. Read again when they change. */
+export interface TlsFilesInput {
+  cert: string
+  key: string
+}
+
+export interface AccountInput {
+  /** The password, 'env:NAME', or an argon2id hash ('$argon2id$...'). Default: one is made on the first start and shown once. false: no login. */
+  password?: string | false
+  /** Default true. */
+  enabled?: boolean
+}
+
+export interface DomainInput {
+  /** By local part ('alice') or whole address. A string is the password. */
+  accounts?: Readonly<Record<string, AccountInput | string>>
+  /** Name to targets: local parts of this domain, or addresses here or outside. */
+  aliases?: Readonly<Record<string, string | readonly string[]>>
+  /** Who gets mail that nobody else does: a local part or an address. */
+  catchAll?: string | false
+  /** alice+anything@ is alice@. Default true. */
+  plusAddressing?: boolean
+  /** Default true; false refuses its mail for now. */
+  enabled?: boolean
+}
+
+/**
+ * 'mx', 'hold', 'discard', 'capture', 'smtp://user:password@host:port', 'smtps://...', 'lmtp://host:port', with
+ * '?tls=none|may|must|verify'; or 'env:NAME' of a variable that holds one.
+ */
+export type RouteInput = string
+
+export interface DeliveryInput {
+  /** relay: out to the world. capture (default): kept here for you to look at. hold: waits for `queue release`. discard: thrown away. */
+  mode?: 'relay' | 'capture' | 'hold' | 'discard'
+  /** Port of hosts found by MX. Default 25. */
+  port?: number
+  /** By recipient domain: 'corp.test', '*.corp.test' (names below it), '*' (all others; default 'mx'). Used in mode 'relay'. */
+  routes?: Readonly<Record<string, RouteInput>>
+}
+
+export interface NetworksInput {
+  /** Addresses or networks ('10.0.0.0/8') that may relay without AUTH. Default none. */
+  relay?: readonly string[]
+  /** Clients whose bare LF and CR are repaired instead of refused. Default none. */
+  repairLineEndings?: readonly string[]
+}
+
+export interface SmtpLimitsInput {
+  /** Longest command line. Default 8 KiB. */
+  lineBytesMax?: SizeInput
+  /** Default 50 MiB. */
+  messageBytesMax?: SizeInput
+  /** Recipients of one message. Default 1000, at least 100. */
+  recipientsMax?: number
+  /** Messages of one session; 0 (default): no limit. */
+  transactionsMax?: number
+  /** Errors of one session before we hang up. Default 20. */
+  errorsMax?: number
+  /** Commands without a message in between. Default 10000. */
+  commandsMax?: number
+  /** Default 5000. */
+  connectionsMax?: number
+  /** Default 500. */
+  connectionsPerAddressMax?: number
+  /** Waiting for a command. Default 5m. */
+  commandTimeout?: DurationInput
+  /** Waiting for more of a message. Default 5m. */
+  dataTimeout?: DurationInput
+  /** A whole session. Default 24h. */
+  sessionTimeout?: DurationInput
+}
+
+export interface LimitsInput extends SmtpLimitsInput {
+  /** New mail is refused (452) while less than this is free on disk. Default 100 MiB. */
+  minFreeBytes?: SizeInput
+  /** A message with more Received lines is a loop. Default 100 (RFC 5321 section 6.3). */
+  receivedMax?: number
+}
+
+export interface RetryInput {
+  /** Wait before the second try. Default 30s. */
+  first?: DurationInput
+  /** Longest wait between tries. Default 1h. */
+  max?: DurationInput
+  /** Bounce after. Default 5d. */
+  giveUpAfter?: DurationInput
+  /** Tell the sender that it takes long. Default 4h; false: never. */
+  delayNoticeAfter?: DurationInput | false
+}
+
+export interface DnsInput {
+  /** 'address' or 'address:port'. Default: the system's. */
+  servers?: readonly string[]
+  /** For one question, all servers and repeats included. Default 10s. */
+  timeout?: DurationInput
+}
+
+export type TlsPolicyInput = 'none' | 'may' | 'must' | 'verify'
+
+export interface RelayInput {
+  /** Open connections to one destination. Default 20. */
+  connectionsPerDestination?: number
+  /** Then the connection is closed. Default 100. */
+  messagesPerConnection?: number
+  /** Recipients in one transaction. Default 100. */
+  recipientsPerMessage?: number
+  /** How long an idle connection is kept. Default 5s. */
+  idleTimeout?: DurationInput
+  /** For all, or by recipient domain ('corp.test', '*.corp.test', '*'). Default 'may'. */
+  tls?: TlsPolicyInput | Readonly<Record<string, TlsPolicyInput>>
+  /** Local address to dial from. */
+  sourceAddress?: string
+}
+
+export interface SubmissionInput {
+  /** The sender must be an address of the account that logged in. Default true. */
+  senderMustMatch?: boolean
+}
+
+export interface RetentionInput {
+  /** How long the story of a finished message is kept. Default 7d. */
+  timeline?: DurationInput
+  /** At most so many finished messages. Default 1000000. */
+  messagesMax?: number
+}
+
+export interface LogInput {
+  /** Default 'info'. */
+  level?: 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'
+  /** Coloured lines for people instead of JSON. Default 'auto': on a terminal. */
+  pretty?: boolean | 'auto'
+}
+
+export interface ControlInput {
+  /** Path of the control socket (its folder is made with mode 0700). Default: a short path in the system's run or temp folder. */
+  socket?: string
+}
+
+export interface StopInput {
+  /** How long open transactions may take to finish. Default 30s. */
+  timeout?: DurationInput
+}
+
+/** posthouse.config.ts. `{}` is a whole server in its safe default. */
+export interface ConfigInput {
+  /** Our name in greetings, EHLO and Received. Default: the machine's. */
+  hostname?: string
+  /** Where everything is kept, relative to the config file. Default './data'. */
+  dataDir?: string
+  listeners?: ListenersInput
+  /** 'self-signed' (default, made on the first start), false: none offered, or your files. */
+  tls?: 'self-signed' | false | TlsFilesInput
+  /** What we are home to. Default: localhost with one account. */
+  domains?: Readonly<Record<string, DomainInput>>
+  delivery?: DeliveryInput
+  networks?: NetworksInput
+  limits?: LimitsInput
+  retry?: RetryInput
+  dns?: DnsInput
+  relay?: RelayInput
+  submission?: SubmissionInput
+  retention?: RetentionInput
+  log?: LogInput
+  control?: ControlInput
+  stop?: StopInput
+}
+
+/** Gives the configuration its type; returns it as it is. */
+export function defineConfig(config: ConfigInput): ConfigInput {
+  return config
+}
