@@ -9,7 +9,7 @@ const smarthost: Route = { kind: 'smtp', host: 'relay.test', port: 587, implicit
 const dovecot: Route = { kind: 'lmtp', host: '127.0.0.1', port: 24, implicitTls: false }
 const routes: Record<string, Route> = {
   'corp.test': smarthost,
-  '*.corp.test': dovecot,
+  '.corp.test': dovecot,
   'wait.test': { kind: 'hold' },
   'void.test': { kind: 'discard' },
   'ours-elsewhere.test': dovecot,
