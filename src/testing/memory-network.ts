@@ -135,7 +135,8 @@ export class MemoryConnection implements Connection {
 
   destroy(error?: Error): void {
     this.#drop(error)
-    this.#peer?.#drop(new TransportFailure('reset', 'connection reset by peer'))
+    const peer = this.#peer
+    if (peer !== undefined) peer.#drop(new TransportFailure('reset', 'connection reset by peer'))
   }
 
   startTls(options: ServerTlsOptions | ClientTlsOptions): Promise<TlsInfo> {
@@ -157,7 +158,8 @@ export class MemoryConnection implements Connection {
     const handshake = this.#handshake
     this.#handshake = undefined
     handshake?.fail(new TransportFailure('closed', 'connection closed in the handshake'))
-    this.#defer(() => this.#handler?.close(error))
+    const handler = this.#handler
+    this.#defer(() => handler?.close(error))
   }
 
   #defer(run: () => void): void {
@@ -177,7 +179,10 @@ export class MemoryConnection implements Connection {
   #deliver(): void {
     const peer = this.#peer
     if (this.#closed || peer === undefined) return
-    if (this.#handshake !== undefined) return this.#shake(this.#handshake, peer)
+    if (this.#handshake !== undefined) {
+      this.#shake(this.#handshake, peer)
+      return
+    }
     const handler = this.#handler
     if (handler === undefined) return
     while (this.#inbox.length > 0 && !this.#paused && this.#handshake === undefined && !this.#closed) {
@@ -188,7 +193,10 @@ export class MemoryConnection implements Connection {
     if (this.#closed || this.#handshake !== undefined) return
     if (this.#inbox.length === 0 && peer.#wantsDrain) {
       peer.#wantsDrain = false
-      peer.#defer(() => peer.#closed || peer.#handler?.drain())
+      const other = peer.#handler
+      peer.#defer(() => {
+        if (!peer.#closed) other?.drain()
+      })
     }
     if (this.#inbox.length === 0 && this.#peerEnded && !this.#endTold && !this.#paused) {
       this.#endTold = true
@@ -205,7 +213,8 @@ export class MemoryConnection implements Connection {
     if (this.#inbox.length > 0 || this.#peerEnded) {
       this.#handshake = undefined
       mine.fail(new TransportFailure('tls', 'bytes that are no TLS handshake'))
-      return this.destroy(new TransportFailure('tls', 'bytes that are no TLS handshake'))
+      this.destroy(new TransportFailure('tls', 'bytes that are no TLS handshake'))
+      return
     }
     const theirs = peer.#handshake
     if (theirs === undefined) return
