@@ -144,7 +144,7 @@ export class MemoryConnection implements Connection {
     return new Promise((done, fail) => {
       this.#handshake = { options, done, fail }
       this.#schedule()
-      this.#peer?.#schedule()
+      if (peer !== undefined) peer.#schedule()
     })
   }
 
