@@ -144,6 +144,7 @@ export class MemoryConnection implements Connection {
     return new Promise((done, fail) => {
       this.#handshake = { options, done, fail }
       this.#schedule()
+      const peer = this.#peer
       if (peer !== undefined) peer.#schedule()
     })
   }
