@@ -237,7 +237,7 @@ export function checkFile(file: string, source: string, owners: PackageOwners): 
         const name = packageName(specifier)
         const owner = owners.get(name)
         if (owner === undefined) say('package', line, `${name} is not listed in ARCHITECTURE.md`)
-        else if (owner !== folder) say('package', line, `${name} belongs to src/${owner}`)
+        else if (!owner.split(', ').includes(folder)) say('package', line, `${name} belongs to src/${owner}`)
       }
     }
   }
@@ -370,10 +370,10 @@ export function findCycles(sources: ReadonlyMap<string, string>): Violation[] {
   return found
 }
 
-/** Rows of the table under "npm packages": | `name` | folder | ... | */
+/** Rows of the table under "npm packages": | `name` | folder | ... |; several folders are split by ', '. */
 export function parseOwners(architecture: string): Map<string, string> {
   const owners = new Map<string, string>()
-  for (const row of architecture.matchAll(/^\| `([^`]+)` \| `?([a-z0-9]+)`? \|/gm))
+  for (const row of architecture.matchAll(/^\| `([^`]+)` \| `?([a-z0-9]+(?:, [a-z0-9]+)*)`? \|/gm))
     owners.set(row[1] as string, row[2] as string)
   return owners
 }
