@@ -66,7 +66,8 @@ if (run.status !== 0) process.exit(run.status ?? 1)
 const checks: string[] = []
 if (!values['skip-checks'])
   for (const name of contestants) {
-    if (hasStrace()) for (const sessions of ['1', '20']) checks.push(lines('syncs.mjs', [name, '200', sessions]))
+    if (hasStrace())
+      for (const sessions of ['1', '20']) checks.push(lines('syncs.mjs', [name, '200', sessions]))
     for (const mode of ['many', 'one']) checks.push(lines('exact.mjs', [name, '2000', mode]))
   }
 
@@ -93,7 +94,7 @@ ${lines('report.mjs', [raw])}
 ## Checks
 
 \`syncs.mjs\`: fsync and fdatasync calls while 200 messages are accepted durably: from 1 session (at least one sync each) and
-from 20 (one sync may carry a group). `control` counts the page writes and file openings that the tracer saw.
+from 20 (one sync may carry a group). \`control\` counts the page writes and file openings that the tracer saw.
 \`exact.mjs\`: each message has an id; the sink saw each exactly once.
 
 \`\`\`
