@@ -1,5 +1,7 @@
 // Owns Reply: a server's answer, its class and its bytes. A text can never carry CR or LF onto the wire.
-// RFC 5321 section 4.2, RFC 2034 and RFC 3463 (enhanced status codes).
+// RFC 5321 section 4.2, RFC 2034 and RFC 3463 (enhanced status codes; the registry is in status.ts).
+
+import type { StatusDetail } from './status.ts'
 
 export interface Reply {
   /** 200..599. */
@@ -16,7 +18,7 @@ const unsafe = /[^\x20-\x7e\u0080-\u{10ffff}]/gu
  * A reply with an enhanced code whose class is the reply's own: `reply(550, '1.1', 'no such user')` is
  * `550 5.1.1 no such user`. `text` may hold several lines split by '\n'; other control characters become '?'.
  */
-export function reply(code: number, subjectDetail: string | undefined, text: string): Reply {
+export function reply(code: number, subjectDetail: StatusDetail | undefined, text: string): Reply {
   const lines = text.split('\n').map((line) => line.replace(unsafe, '?').slice(0, 480))
   return subjectDetail === undefined
     ? { code, lines }
