@@ -1,0 +1,126 @@
+// Owns the HTTP servers: the control API on its socket, and /metrics, /healthz and /readyz on the public listener, which
+// checks the Host header. Errors leave as problem documents. RFC 9110, RFC 9457.
+
+import { type FastifyInstance, fastify } from 'fastify'
+
+import type { Clock } from '../base/clock.ts'
+import type { Endpoint } from '../base/connection.ts'
+import { canonicalIp } from '../base/ip.ts'
+import type { Log } from '../base/log.ts'
+
+import type { ControlApi } from './control-api.ts'
+import { addControlRoutes } from './control-routes.ts'
+import type { MetricsRegistry } from './metrics.ts'
+import { type Problem, problem, problemMediaType, toProblem } from './problem.ts'
+
+export interface HttpServerOptions {
+  readonly app: ControlApi
+  readonly metrics: MetricsRegistry
+  readonly log: Log
+  readonly clock: Clock
+  /** control: everything, for whoever can open the socket. public: metrics and health only. */
+  readonly scope: 'control' | 'public'
+  /** Public: names that a Host header may carry besides localhost and IP addresses. */
+  readonly hosts?: readonly string[]
+}
+
+export interface HttpServer {
+  /** Path of a unix socket or named pipe, or an address; port 0 is any. Rejects with Node's error (`code`: EADDRINUSE...). */
+  listen(at: string | Endpoint): Promise<Endpoint>
+  /** Requests under way are answered, idle connections closed. */
+  close(): Promise<void>
+}
+
+const bodyBytesMax = 1024 * 1024
+
+/** Makes a server; nothing is opened before `listen`, which may be called once. */
+export function createHttpServer(options: HttpServerOptions): HttpServer {
+  const { app, metrics, log, clock, scope } = options
+  const server = fastify({
+    logger: false,
+    bodyLimit: bodyBytesMax,
+    requestTimeout: 30_000,
+    keepAliveTimeout: 5_000,
+    forceCloseConnections: 'idle',
+    return503OnClosing: true,
+    routerOptions: { maxParamLength: 400 },
+  })
+  if (scope === 'public') checkHosts(server, options.hosts ?? [])
+  tellErrors(server, log)
+  const startedAt = new WeakMap<object, number>()
+  server.addHook('onRequest', async (request) => void startedAt.set(request, clock.now()))
+  server.addHook('onResponse', async (request, reply) => {
+    const durationMs = clock.now() - (startedAt.get(request) ?? clock.now())
+    const route = request.routeOptions.url ?? 'unknown'
+    log.debug({ method: request.method, route, status: reply.statusCode, durationMs }, 'http request')
+  })
+
+  server.get('/metrics', async (_request, reply) =>
+    reply.type(metrics.contentType).send(await metrics.render()),
+  )
+  // Alive: the loop turns and answers. Whether it can take mail is /readyz.
+  server.get('/healthz', async (_request, reply) => reply.type('text/plain').send('ok\n'))
+  server.get('/readyz', async (_request, reply) => {
+    const { ready, problems } = await app.health()
+    return reply
+      .code(ready ? 200 : 503)
+      .type('text/plain')
+      .send(ready ? 'ok\n' : `not ready: ${problems.join('; ')}\n`)
+  })
+  if (scope === 'control') addControlRoutes(server, app)
+
+  return {
+    async listen(at) {
+      await server.listen(typeof at === 'string' ? { path: at } : { host: at.address, port: at.port })
+      const bound = server.server.address()
+      return bound === null || typeof bound === 'string'
+        ? { address: '', port: 0 }
+        : { address: bound.address, port: bound.port }
+    },
+    close: () => server.close(),
+  }
+}
+
+function send(
+  reply: { code(status: number): { type(type: string): { send(body: unknown): unknown } } },
+  one: Problem,
+): unknown {
+  return reply.code(one.status).type(problemMediaType).send(one)
+}
+
+function tellErrors(server: FastifyInstance, log: Log): void {
+  server.setErrorHandler((error, request, reply) => {
+    const told = toProblem(error)
+    if (told === undefined) {
+      log.error({ err: error, requestId: request.id, method: request.method }, 'http request failed')
+      return send(reply, problem('internal', `the log has it under ${request.id}`))
+    }
+    if (told.status >= 500) log.warn({ err: error, status: told.status }, 'http request refused')
+    return send(reply, told)
+  })
+  server.setNotFoundHandler((_request, reply) => send(reply, problem('not-found', 'there is no such path')))
+}
+
+/**
+ * A page in a browser can point a name of its own at our address (DNS rebinding) and read what we answer; its requests
+ * carry that name. An address or localhost as Host cannot be made so.
+ */
+function checkHosts(server: FastifyInstance, hosts: readonly string[]): void {
+  const known = new Set(hosts.map((host) => host.toLowerCase()))
+  server.addHook('onRequest', async (request, reply) => {
+    if (isServedHost(request.headers.host ?? '', known)) return
+    return send(
+      reply,
+      problem('misdirected', 'add the name to listeners.http.hosts to have it served'),
+    ) as never
+  })
+}
+
+export function isServedHost(header: string, known: ReadonlySet<string>): boolean {
+  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d{1,5})?$/.exec(header)
+  const host = (match?.[1] ?? match?.[2] ?? '').toLowerCase().replace(/\.$/, '')
+  if (host === '') return false
+  return (
+    host === 'localhost' || host.endsWith('.localhost') || canonicalIp(host) !== undefined || known.has(host)
+  )
+}
