@@ -1,0 +1,52 @@
+// Owns TLS contexts: the server's, made of PEM and exchangeable while connections stay, and the client's, made once per
+// set of trusted roots. TLS 1.2 is the oldest version on both sides (RFC 8996, RFC 9325 section 3.1.1).
+
+import { constants } from 'node:crypto'
+import { createSecureContext, type SecureContext } from 'node:tls'
+import type { PemPair } from './certificate.ts'
+
+const minVersion = 'TLSv1.2'
+
+/** @throws Error of OpenSSL when the pair cannot be read or does not fit together */
+export function makeServerContext(pair: PemPair): SecureContext {
+  // No renegotiation: costly for us and cheap for the client (RFC 9325 section 3.5).
+  const secureOptions = constants.SSL_OP_NO_RENEGOTIATION | constants.SSL_OP_CIPHER_SERVER_PREFERENCE
+  return createSecureContext({ cert: pair.cert, key: pair.key, minVersion, secureOptions })
+}
+
+/** What a listener asks at each handshake; `setPem` concerns the handshakes after it. */
+export interface SecureContextHolder {
+  readonly current: SecureContext
+  /** @throws as {@link makeServerContext}; then the old pair stays in use */
+  setPem(pair: PemPair): void
+}
+
+export function createSecureContextHolder(pair: PemPair): SecureContextHolder {
+  let current = makeServerContext(pair)
+  return {
+    get current() {
+      return current
+    },
+    setPem(next) {
+      current = makeServerContext(next)
+    },
+  }
+}
+
+// A context with the default roots costs about a millisecond; there are as many as there are sets of roots in config.
+const clientContexts = new Map<string, SecureContext>()
+const clientContextsMax = 32
+
+/** `ca`: PEM; replaces the default roots. */
+export function clientContext(ca?: string | readonly string[]): SecureContext {
+  const key = ca === undefined ? '' : typeof ca === 'string' ? ca : ca.join('\n')
+  const known = clientContexts.get(key)
+  if (known !== undefined) return known
+  const context = createSecureContext({
+    minVersion,
+    ...(ca !== undefined && { ca: typeof ca === 'string' ? ca : [...ca] }),
+  })
+  if (clientContexts.size >= clientContextsMax) clientContexts.clear()
+  clientContexts.set(key, context)
+  return context
+}
