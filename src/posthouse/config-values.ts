@@ -82,6 +82,9 @@ const custom = (message: string, suggestion: string | undefined, path: readonly 
   input: undefined,
 })
 
+export const isRecord = (value: unknown): value is Record<string, unknown> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
 export function describe(input: unknown): string {
   if (input === null) return 'null'
   if (input === undefined) return 'nothing'

@@ -8,6 +8,7 @@ import type { SmtpServerLimits } from '../server/session.ts'
 import type { ConfigInput } from './config-input.ts'
 import { ConfigError, type Mistake } from './config-mistake.ts'
 import { configDefaults, parseMerged, sectionKeys } from './config-schema.ts'
+import { describe, isRecord } from './config-values.ts'
 
 export type { ConfigInput } from './config-input.ts'
 export { defineConfig } from './config-input.ts'
@@ -195,7 +196,7 @@ export function mergeConfig(
   const mistakes: Mistake[] = [...found]
   for (const layer of [{ source: 'default', input: configDefaults() } as const, ...layers]) {
     if (!isRecord(layer.input)) {
-      mistakes.push({ path: '', message: `must be an object of settings, not ${describeKind(layer.input)}` })
+      mistakes.push({ path: '', message: `must be an object of settings, not ${describe(layer.input)}` })
       continue
     }
     mergeLayer(merged, layer, layer.input, entries)
@@ -253,14 +254,4 @@ function nameSource(mistake: Mistake, entries: ReadonlyMap<string, ConfigEntry>)
   return entry?.name === undefined
     ? mistake
     : { ...mistake, message: `${mistake.message} (set by ${entry.name})` }
-}
-
-export const isRecord = (value: unknown): value is Record<string, unknown> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
-
-export function describeKind(value: unknown): string {
-  if (value === null) return 'null'
-  if (value === undefined) return 'nothing'
-  if (Array.isArray(value)) return 'a list'
-  return typeof value === 'object' ? 'an object' : `a ${typeof value}`
 }

@@ -3,7 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { chmod, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
+import { chmod, lstat, mkdir, mkdtemp, rename, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 
@@ -50,15 +50,16 @@ const codeOf = (cause: unknown): string => String((cause as { code?: unknown } |
 
 async function listenAt(path: string, listen: (path: string) => Promise<unknown>): Promise<string> {
   await listen(path)
+  // Its folder keeps others out already; a configured one may lie in an open folder.
+  if (!path.startsWith('\\\\')) await chmod(path, 0o600)
   return path
 }
 
-/** Makes the folder of `path`, mode 0700, and removes a socket that a killed server left there. */
+/** Makes the folder of `path`, mode 0700, and removes a socket that a killed server left there. An existing folder stays as it is. */
 async function privateFolder(path: string): Promise<string> {
-  const folder = dirname(path)
-  const made = await mkdir(folder, { recursive: true, mode: 0o700 })
-  if (made !== undefined || folder.endsWith('/run')) await chmod(folder, 0o700)
-  await rm(path, { force: true })
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const old = await lstat(path).catch(() => undefined)
+  if (old?.isSocket()) await rm(path, { force: true })
   return path
 }
 
