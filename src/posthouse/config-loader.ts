@@ -6,7 +6,13 @@ import { registerHooks } from 'node:module'
 import { basename, dirname, extname, isAbsolute, join, resolve } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 
-import { type ConfigEnv, type ConfigLayer, type MergedConfig, mergeConfig } from './config.ts'
+import {
+  type ConfigContext,
+  type ConfigEnv,
+  type ConfigLayer,
+  type MergedConfig,
+  mergeConfig,
+} from './config.ts'
 import { ConfigError, type Mistake, suggest } from './config-mistake.ts'
 import { configDefaults, plainKeys, sectionKeys } from './config-schema.ts'
 import { isRecord } from './config-values.ts'
@@ -35,6 +41,18 @@ export interface LoadedConfig extends MergedConfig {
  * @throws ConfigError with every mistake; nothing else.
  */
 export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfig> {
+  const { file, layers, mistakes, context } = await readLayers(options)
+  const merged = mergeConfig(layers, context, mistakes)
+  checkFiles(merged, file)
+  return { ...merged, file }
+}
+
+async function readLayers(options: LoadOptions): Promise<{
+  readonly file: string | undefined
+  readonly layers: readonly ConfigLayer[]
+  readonly mistakes: readonly Mistake[]
+  readonly context: ConfigContext
+}> {
   const env = options.env ?? process.env
   const cwd = options.cwd ?? process.cwd()
   const file = findConfigFile(options.path ?? nonEmpty(env.POSTHOUSE_CONFIG), cwd)
@@ -42,13 +60,23 @@ export async function loadConfig(options: LoadOptions = {}): Promise<LoadedConfi
   const layers: ConfigLayer[] = []
   if (file !== undefined) layers.push({ source: 'file', input: await readConfigFile(file) })
   layers.push(envLayer(env, cwd, mistakes), flagLayer(options.flags ?? new Map(), cwd))
-  const merged = mergeConfig(
-    layers,
-    { env, baseDir: file === undefined ? cwd : dirname(file), file },
-    mistakes,
-  )
-  checkFiles(merged, file)
-  return { ...merged, file }
+  return { file, layers, mistakes, context: { env, baseDir: file === undefined ? cwd : dirname(file), file } }
+}
+
+/**
+ * Where a server of this configuration keeps its data, though the rest of it may be wrong here (a variable with a
+ * password that only the server was given).
+ * @throws ConfigError where the file cannot be read at all
+ */
+export async function locateDataDir(options: LoadOptions = {}): Promise<{
+  readonly dataDir: string
+  readonly file: string | undefined
+}> {
+  const { file, layers, context } = await readLayers(options)
+  const written = [configDefaults(), ...layers.map(({ input }) => input)]
+    .map((input) => valueAt(input, ['dataDir']))
+    .findLast((value) => typeof value === 'string' && value !== '')
+  return { dataDir: resolve(context.baseDir, String(written)), file }
 }
 
 const nonEmpty = (text: string | undefined): string | undefined => (text === '' ? undefined : text)

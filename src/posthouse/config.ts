@@ -215,7 +215,7 @@ function mergeLayer(
   entries: Map<string, ConfigEntry>,
 ): void {
   const note = (keys: readonly string[], value: unknown): void => {
-    const name = layer.names?.get(keys.join('.'))
+    const name = layer.names?.get(keys.slice(0, 2).join('.'))
     const entry = { keys, value, source: layer.source }
     entries.set(keys.join('.'), name === undefined ? entry : { ...entry, name })
   }
@@ -232,17 +232,19 @@ function mergeLayer(
     for (const inner of Object.keys(value)) {
       const innerValue = value[inner]
       if (innerValue === undefined) continue
-      const joined =
-        key === 'delivery' && inner === 'routes' ? joinRecords(section[inner], innerValue) : innerValue
-      set(section, inner, joined)
-      note([key, inner], joined)
+      if (key === 'delivery' && inner === 'routes' && isRecord(innerValue)) {
+        const known = section[inner]
+        set(section, inner, isRecord(known) ? { ...known, ...innerValue } : innerValue)
+        entries.delete('delivery.routes')
+        for (const [domain, route] of Object.entries(innerValue)) note([key, inner, domain], route)
+        continue
+      }
+      set(section, inner, innerValue)
+      note([key, inner], innerValue)
     }
     set(merged, key, section)
   }
 }
-
-const joinRecords = (before: unknown, after: unknown): unknown =>
-  isRecord(before) && isRecord(after) ? { ...before, ...after } : after
 
 /** Plain assignment would set the prototype where a key is '__proto__'. */
 function set(target: Record<string, unknown>, key: string, value: unknown): void {
