@@ -1,0 +1,467 @@
+// Owns a client session: dials, drives the client machine over a Connection, keeps its deadlines, falls back to plain
+// text on a fresh connection where the policy allows, sends transactions one after the other. It chooses no host, keeps
+// no pool, retries nothing.
+// RFC 5321 section 4.5.3.2 (time limits), RFC 3207 (STARTTLS), RFC 7435 (opportunistic security).
+
+import { assert } from '../base/assert.ts'
+import type { Clock, Timer } from '../base/clock.ts'
+import {
+  type Connection,
+  type ConnectionHandler,
+  type Dialer,
+  TransportFailure,
+  type TransportFailureCode,
+} from '../base/connection.ts'
+import type { Capabilities } from '../smtp/capabilities.ts'
+import {
+  type AuthExchange,
+  ClientMachine,
+  type ClientMachineOptions,
+  type ClientWait,
+  type OpenFailure,
+} from '../smtp/client-machine.ts'
+import type { Transaction, TransactionResult } from '../smtp/transaction.ts'
+import { AbortFan } from './abort-fan.ts'
+
+/** Milliseconds for each wait; a timer starts anew with each whole reply and each piece of body sent. */
+export type SessionTimeouts = Readonly<Record<ClientWait, number>> & {
+  readonly connect: number
+  readonly tls: number
+}
+
+const minute = 60_000
+
+/** RFC 5321 section 4.5.3.2; what it does not name is ours. `quit` is how long we wait for a polite goodbye. */
+export const defaultTimeouts: SessionTimeouts = {
+  connect: 30_000,
+  tls: minute,
+  greeting: 5 * minute,
+  hello: 5 * minute,
+  startTls: 2 * minute,
+  auth: 2 * minute,
+  mail: 5 * minute,
+  rcpt: 5 * minute,
+  dataInit: 2 * minute,
+  dataBlock: 3 * minute,
+  dataEnd: 10 * minute,
+  quit: 5_000,
+}
+
+export interface OpenOptions {
+  readonly dialer: Dialer
+  readonly clock: Clock
+  readonly protocol: 'smtp' | 'lmtp'
+  /** What we call ourselves in EHLO. */
+  readonly hostname: string
+  /** IP address. */
+  readonly address: string
+  readonly port: number
+  /** Name for SNI and for the certificate; the address where absent. */
+  readonly servername?: string
+  /** none: never. may: when offered, certificate not judged. must: or no session. verify: with a valid certificate. */
+  readonly tls: 'none' | 'may' | 'must' | 'verify'
+  /** TLS from the first byte. */
+  readonly implicitTls?: boolean
+  /** Extra trusted certificates, PEM. */
+  readonly ca?: string | readonly string[]
+  readonly chooseAuth?: ClientMachineOptions['chooseAuth']
+  readonly timeouts?: Partial<SessionTimeouts>
+  readonly localAddress?: string
+  readonly bdatBytesMin?: number
+}
+
+/** Why no session came to be. */
+export interface SessionFailure {
+  readonly phase: 'dial' | OpenFailure['phase']
+  readonly kind: OpenFailure['kind']
+  /** For kind 'dial' phases: what the network said. */
+  readonly code?: TransportFailureCode
+  readonly reason: string
+  readonly reply?: OpenFailure['reply']
+  readonly transcript: readonly string[]
+}
+
+export type OpenResult =
+  | { readonly ok: true; readonly session: ClientSession }
+  | { readonly ok: false; readonly failure: SessionFailure }
+
+const fan = new AbortFan()
+
+/** Opens a session; never rejects for what the peer or the network does. */
+export async function openSession(options: OpenOptions, signal: AbortSignal): Promise<OpenResult> {
+  const first = await openOnce(options, signal, options.tls === 'none')
+  if (first.ok || options.tls !== 'may' || options.implicitTls === true || signal.aborted) return first
+  const { phase, kind } = first.failure
+  const broken = kind === 'tls' || kind === 'malformed' || kind === 'lost'
+  if (phase !== 'startTls' || !broken) return first
+  // RFC 7435 section 3: the policy allows plain text; what a broken handshake left behind is not worth keeping.
+  const second = await openOnce(options, signal, true)
+  if (second.ok) {
+    second.session.tlsProblem = first.failure.reason
+    return second
+  }
+  const transcript = [...first.failure.transcript, '-- again without TLS', ...second.failure.transcript]
+  return { ok: false, failure: { ...second.failure, transcript } }
+}
+
+async function openOnce(options: OpenOptions, signal: AbortSignal, plain: boolean): Promise<OpenResult> {
+  if (signal.aborted) return { ok: false, failure: dialFailure(new TransportFailure('aborted', 'stopped')) }
+  const timeouts = { ...defaultTimeouts, ...options.timeouts }
+  let connection: Connection
+  try {
+    connection = await options.dialer.dial({
+      host: options.address,
+      port: options.port,
+      timeoutMs: timeouts.connect,
+      signal,
+      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
+      ...(options.implicitTls === true && { tls: clientTls(options, timeouts) }),
+    })
+  } catch (error) {
+    return { ok: false, failure: dialFailure(error) }
+  }
+  const session = new ClientSession(connection, options, timeouts, plain)
+  return await session.open(signal)
+}
+
+function dialFailure(error: unknown): SessionFailure {
+  const failure =
+    error instanceof TransportFailure
+      ? error
+      : new TransportFailure('other', 'connection failed', { cause: error })
+  const kind =
+    failure.code === 'tls' || failure.code === 'timeout' || failure.code === 'aborted' ? failure.code : 'lost'
+  return { phase: 'dial', kind, code: failure.code, reason: failure.message, transcript: [] }
+}
+
+const clientTls = (options: OpenOptions, timeouts: SessionTimeouts) =>
+  ({
+    kind: 'client',
+    servername: options.servername ?? options.address,
+    verify: options.tls === 'verify',
+    timeoutMs: timeouts.tls,
+    ...(options.ca !== undefined && { ca: options.ca }),
+  }) as const
+
+/** Where the body comes from when the transaction does not hold it. */
+export type BodyStream = (signal: AbortSignal) => AsyncIterable<Uint8Array>
+
+/** One connection. Modes: opening, ready (`usable`), sending, leaving (QUIT said), gone. */
+export class ClientSession implements ConnectionHandler {
+  /** Transactions begun. */
+  transactionCount = 0
+  readonly openedAt: number
+  /** Opportunistic TLS failed on an earlier connection, in words: this one is plain. */
+  tlsProblem: string | undefined
+  /** Called once when the connection is of no further use, whoever ended it. */
+  onGone: (() => void) | undefined
+  /** Called once, last: the connection exists no more. */
+  onClosed: (() => void) | undefined
+
+  readonly #connection: Connection
+  readonly #machine: ClientMachine
+  readonly #options: OpenOptions
+  readonly #timeouts: SessionTimeouts
+  readonly #clock: Clock
+  #gone = false
+  #closed = false
+  #deadlineAt = Number.POSITIVE_INFINITY
+  #timer: Timer | undefined
+  #timerAt = Number.POSITIVE_INFINITY
+  #seenWait: ClientWait | undefined
+  #seenReplyCount = -1
+  #opened: ((result: OpenResult) => void) | undefined
+  #finished: ((result: TransactionResult) => void) | undefined
+  #stream: BodyStream | undefined
+  #streamAbort: AbortController | undefined
+  #drained: (() => void) | undefined
+  #whenClosed: (() => void)[] = []
+
+  constructor(connection: Connection, options: OpenOptions, timeouts: SessionTimeouts, plain: boolean) {
+    this.#connection = connection
+    this.#options = options
+    this.#timeouts = timeouts
+    this.#clock = options.clock
+    this.openedAt = options.clock.now()
+    this.#machine = new ClientMachine({
+      protocol: options.protocol,
+      hostname: options.hostname,
+      startTls: plain ? 'never' : options.tls === 'may' ? 'may' : 'must',
+      ...(connection.tls !== undefined && { tls: connection.tls }),
+      ...(options.chooseAuth !== undefined && { chooseAuth: options.chooseAuth }),
+      ...(options.bdatBytesMin !== undefined && { bdatBytesMin: options.bdatBytesMin }),
+    })
+  }
+
+  /** The host's name as it was asked for, or its address. */
+  get hostName(): string {
+    return this.#options.servername ?? this.#options.address
+  }
+
+  get address(): string {
+    return this.#options.address
+  }
+
+  get port(): number {
+    return this.#options.port
+  }
+
+  get capabilities(): Capabilities {
+    return this.#machine.capabilities
+  }
+
+  /** A transaction may begin. */
+  get usable(): boolean {
+    return !this.#gone && this.#machine.ready
+  }
+
+  /** 'TLSv1.3 TLS_AES_256_GCM_SHA384 verified', or undefined for plain text. */
+  get tlsText(): string | undefined {
+    const tls = this.#machine.tls
+    if (tls === undefined) return undefined
+    return `${tls.protocol} ${tls.cipher}${tls.verified === true ? ' verified' : ''}`
+  }
+
+  /** C: and S: lines of the opening and the last transaction. */
+  transcript(): readonly string[] {
+    return this.#machine.transcript.format()
+  }
+
+  /** Used once, by {@link openSession}. */
+  open(signal: AbortSignal): Promise<OpenResult> {
+    const stopWatching = fan.add(signal, () => this.#fail('aborted', 'stopped'))
+    return new Promise((resolve) => {
+      this.#opened = (result) => {
+        stopWatching()
+        resolve(result)
+      }
+      this.#connection.attach(this)
+      this.#turn()
+    })
+  }
+
+  /** Sends one message; only when `usable`. The stream is asked when the transaction holds no body. Never rejects. */
+  deliver(
+    transaction: Transaction,
+    stream: BodyStream | undefined,
+    signal: AbortSignal,
+  ): Promise<TransactionResult> {
+    assert(this.usable && this.#finished === undefined, 'one transaction at a time')
+    return new Promise((resolve) => {
+      const stopWatching = fan.add(signal, () => this.#fail('aborted', 'stopped'))
+      this.transactionCount++
+      this.#stream = stream
+      this.#finished = (result) => {
+        stopWatching()
+        this.#stream = undefined
+        this.#streamAbort?.abort()
+        this.#streamAbort = undefined
+        this.#finished = undefined
+        resolve(result)
+      }
+      this.#machine.begin(transaction)
+      this.#turn()
+    })
+  }
+
+  /** Says QUIT and waits for its answer, shortly. Resolves when the connection is gone. */
+  quit(): Promise<void> {
+    if (this.#closed) return Promise.resolve()
+    return new Promise((resolve) => {
+      this.#whenClosed.push(resolve)
+      if (!this.usable) {
+        if (!this.#gone) this.#drop()
+        return
+      }
+      this.#machine.quit()
+      this.#turn()
+      this.#leave()
+    })
+  }
+
+  /** Drops the connection. */
+  destroy(): void {
+    this.#fail('aborted', 'dropped')
+    this.#drop()
+  }
+
+  // ConnectionHandler
+
+  data(bytes: Buffer): void {
+    this.#machine.receive(bytes)
+    this.#turn()
+  }
+
+  end(): void {
+    this.#fail('lost', 'connection closed by the other side')
+  }
+
+  close(error?: Error): void {
+    this.#closed = true
+    this.#fail('lost', error?.message ?? 'connection closed')
+    this.#lost()
+    this.#deadlineAt = Number.POSITIVE_INFINITY
+    this.#timer?.cancel()
+    this.#timer = undefined
+    this.#drained?.()
+    this.onClosed?.()
+    this.onClosed = undefined
+    for (const resolve of this.#whenClosed.splice(0)) resolve()
+  }
+
+  drain(): void {
+    this.#drained?.()
+  }
+
+  #fail(kind: 'lost' | 'timeout' | 'aborted' | 'tls', reason: string): void {
+    if (this.#machine.closed) return
+    this.#machine.fail(kind, reason)
+    this.#turn()
+  }
+
+  /** Hands on what the machine has to say, then what it has to send, in one write. */
+  #turn(): void {
+    for (;;) {
+      const event = this.#machine.next()
+      if (event === undefined) break
+      switch (event.kind) {
+        case 'startTls':
+          this.#upgrade()
+          break
+        case 'ready':
+          this.#opened?.({ ok: true, session: this })
+          this.#opened = undefined
+          break
+        case 'refused': {
+          const transcript = this.transcript()
+          this.#flush()
+          this.#leave()
+          this.#opened?.({ ok: false, failure: { ...event.failure, transcript } })
+          this.#opened = undefined
+          break
+        }
+        case 'body':
+          void this.#sendBody()
+          break
+        case 'done':
+          if (this.#machine.closed) this.#drop()
+          this.#finished?.(event.result)
+          break
+        case 'closed':
+          this.#leave()
+          break
+      }
+    }
+    this.#flush()
+    this.#keepTime()
+  }
+
+  #flush(): boolean {
+    const bytes = this.#machine.output()
+    if (bytes === undefined || this.#closed) return true
+    return this.#connection.write(bytes)
+  }
+
+  async #upgrade(): Promise<void> {
+    try {
+      const info = await this.#connection.startTls(clientTls(this.#options, this.#timeouts))
+      if (this.#machine.closed) return
+      this.#machine.secured(info)
+      this.#turn()
+    } catch (error) {
+      this.#fail('tls', `TLS handshake failed: ${error instanceof Error ? error.message : 'unknown'}`)
+      this.#drop()
+    }
+  }
+
+  async #sendBody(): Promise<void> {
+    const stream = this.#stream
+    const abort = new AbortController()
+    this.#streamAbort = abort
+    try {
+      assert(stream !== undefined, 'a body is in the transaction or comes as a stream')
+      for await (const bytes of stream(abort.signal)) {
+        if (this.#streamAbort !== abort) return
+        this.#machine.writeBody(bytes)
+        const flows = this.#flush()
+        this.#restartDeadline()
+        if (!flows && !this.#closed) await new Promise<void>((resolve) => (this.#drained = resolve))
+        this.#drained = undefined
+        if (this.#streamAbort !== abort) return
+        this.#restartDeadline()
+      }
+      this.#machine.endBody()
+      this.#turn()
+    } catch (error) {
+      if (this.#streamAbort !== abort) return
+      // The final dot must not go out behind half a message.
+      this.#fail(
+        'aborted',
+        `the message could not be read: ${error instanceof Error ? error.message : 'unknown'}`,
+      )
+    }
+  }
+
+  // Time
+
+  #keepTime(): void {
+    const wait = this.#machine.waitingFor
+    if (wait === this.#seenWait && this.#machine.replyCount === this.#seenReplyCount) return
+    this.#seenWait = wait
+    this.#seenReplyCount = this.#machine.replyCount
+    this.#restartDeadline()
+  }
+
+  #restartDeadline(): void {
+    if (this.#gone) return
+    const wait = this.#machine.waitingFor
+    this.#setDeadline(
+      wait === undefined ? Number.POSITIVE_INFINITY : this.#clock.now() + this.#timeouts[wait],
+    )
+  }
+
+  /** One timer for the session: it is not moved when the deadline gets later, it looks again when it fires. */
+  #setDeadline(at: number): void {
+    this.#deadlineAt = at
+    if (at >= this.#timerAt || at === Number.POSITIVE_INFINITY) return
+    this.#timer?.cancel()
+    this.#timerAt = at
+    this.#timer = this.#clock.setTimer(Math.max(0, at - this.#clock.now()), () => this.#onTimer())
+  }
+
+  #onTimer(): void {
+    this.#timer = undefined
+    this.#timerAt = Number.POSITIVE_INFINITY
+    if (this.#clock.now() < this.#deadlineAt) return this.#setDeadline(this.#deadlineAt)
+    if (this.#gone) return this.#connection.destroy()
+    this.#fail('timeout', `no answer in time (${this.#machine.waitingFor ?? 'end'})`)
+    this.#drop()
+  }
+
+  // The end
+
+  #lost(): void {
+    if (this.#gone) return
+    this.#gone = true
+    const tell = this.onGone
+    this.onGone = undefined
+    tell?.()
+  }
+
+  /** Sends what is queued and closes; the other side has a moment to do the same. */
+  #leave(): void {
+    if (this.#closed) return
+    const first = !this.#gone
+    this.#lost()
+    if (first) this.#setDeadline(this.#clock.now() + this.#timeouts.quit)
+    if (this.#machine.closed) this.#connection.end()
+  }
+
+  #drop(): void {
+    if (this.#closed) return
+    this.#lost()
+    this.#connection.destroy()
+  }
+}
+
+export type { AuthExchange }
