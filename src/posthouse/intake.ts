@@ -1,0 +1,156 @@
+// Owns the step from "all of it arrived" to "it is on disk": turns accepted recipients into deliveries and mailbox
+// rows, writes the first lines of the timeline, and commits. SMTP, the API and programs all come through here.
+
+import type { Clock } from '../base/clock.ts'
+import type { Mailbox } from '../base/mailbox.ts'
+import { formatDeliveredTo, formatReturnPath } from '../message/trace.ts'
+import type { BodySource, Delivery, Message, MessageOrigin, NewMessage, Placement, TimelineEvent } from '../queue/types.ts'
+import type { MailParameters, RcptParameters, ReversePath } from '../smtp/envelope.ts'
+import type { Target } from './directory.ts'
+import type { RoutedDomain, Router } from './router.ts'
+
+/** One RCPT that was accepted, with whom it stands for. */
+export interface AcceptedRecipient {
+  readonly address: Mailbox
+  readonly parameters: RcptParameters
+  readonly targets: readonly Target[]
+  readonly viaAlias: boolean
+}
+
+export interface IntakeMessage {
+  readonly id: string
+  readonly reversePath: ReversePath
+  readonly parameters: MailParameters
+  readonly recipients: readonly AcceptedRecipient[]
+  readonly body: BodySource
+  readonly origin: MessageOrigin
+  /** What was changed or found on the way in; goes into the timeline. */
+  readonly notes: readonly string[]
+}
+
+/** A delivery as the intake knows it; the queue adds its times. */
+export interface DeliverySeed {
+  readonly messageId: string
+  readonly seq: number
+  readonly recipient: string
+  readonly domain: string
+  readonly destination: string
+  readonly held: boolean
+  readonly notify?: RcptParameters['notify']
+  readonly orcpt?: string
+  readonly alias?: string
+}
+
+export interface IntakeOptions {
+  readonly clock: Clock
+  readonly router: Router
+  /** Gives a delivery its first times: retry, expiry, delay notice. */
+  readonly schedule: (seed: DeliverySeed, now: number) => Delivery
+  readonly commit: (message: NewMessage) => Promise<void>
+}
+
+export class Intake {
+  readonly #options: IntakeOptions
+
+  constructor(options: IntakeOptions) {
+    this.#options = options
+  }
+
+  /** Durable when it resolves. Rejects with a StoreFailure; then nothing of it was written. */
+  accept(incoming: IntakeMessage): Promise<void> {
+    const now = this.#options.clock.now()
+    const { id, parameters, reversePath, origin, body } = incoming
+    const message: Message = {
+      id,
+      receivedAt: now,
+      reversePath: reversePath?.text ?? '',
+      sizeBytes: body.sizeBytes,
+      smtputf8: parameters.smtputf8 ?? false,
+      body8bit: parameters.body === '8BITMIME',
+      ...(parameters.ret !== undefined && { ret: parameters.ret }),
+      ...(parameters.envid !== undefined && { envid: parameters.envid }),
+      origin,
+    }
+    const deliveries: Delivery[] = []
+    const settled: { delivery: Delivery; placement: Placement }[] = []
+    const events: TimelineEvent[] = [accepted(incoming, now)]
+    let seq = 0
+    const seen = new Set<string>()
+    for (const recipient of incoming.recipients) {
+      if (recipient.viaAlias) events.push(expanded(recipient, id, now))
+      for (const target of recipient.targets) {
+        const where = this.#where(target)
+        const key = `${where.destination} ${target.kind === 'account' ? target.account : target.mailbox.text}`
+        if (seen.has(key)) continue
+        seen.add(key)
+        const delivery = this.#options.schedule(seedOf(recipient, target, where, id, seq++), now)
+        const placement = this.#placementNow(delivery, recipient, target, message, now)
+        if (placement === undefined) deliveries.push(delivery)
+        else {
+          settled.push({ delivery, placement })
+          events.push(placed(delivery, placement, now))
+        }
+      }
+    }
+    return this.#options.commit({ message, body, deliveries, ...(settled.length > 0 && { settled }), events })
+  }
+
+  #where(target: Target): RoutedDomain {
+    const { router } = this.#options
+    return target.kind === 'account' ? router.local(target.mailbox.domain) : router.outside(target.mailbox.domain)
+  }
+
+  /**
+   * Local and captured mail is placed by the accepting transaction itself: one sync, and no queue row. Where somebody
+   * asked to be told of success the queue does it, since it writes the DSN.
+   */
+  #placementNow(delivery: Delivery, recipient: AcceptedRecipient, target: Target, message: Message, now: number): Placement | undefined {
+    if (recipient.parameters.notify?.includes('SUCCESS')) return undefined
+    if (delivery.destination !== 'local' && delivery.destination !== 'capture') return undefined
+    const account = delivery.destination === 'capture' ? 'capture' : target.kind === 'account' ? target.account : 'capture'
+    return placement(account, message.reversePath, delivery.recipient, now)
+  }
+}
+
+/** The mailbox row of a local or captured delivery. RFC 5321 section 4.4: final delivery adds Return-Path. */
+export function placement(account: string, reversePath: string, recipient: string, now: number): Placement {
+  return {
+    account,
+    mailbox: 'INBOX',
+    prefix: formatReturnPath(reversePath) + formatDeliveredTo(recipient),
+    internalDate: now,
+  }
+}
+
+function seedOf(recipient: AcceptedRecipient, target: Target, where: RoutedDomain, messageId: string, seq: number): DeliverySeed {
+  const { notify, orcpt } = recipient.parameters
+  return {
+    messageId,
+    seq,
+    recipient: target.kind === 'account' ? (recipient.viaAlias ? target.account : target.mailbox.text) : target.mailbox.text,
+    domain: target.mailbox.domain,
+    destination: where.destination,
+    held: where.held,
+    ...(notify !== undefined && { notify }),
+    ...(orcpt !== undefined && { orcpt }),
+    ...(recipient.viaAlias && { alias: recipient.address.text }),
+  }
+}
+
+function accepted(incoming: IntakeMessage, at: number): TimelineEvent {
+  const recipients = incoming.recipients.slice(0, 20).map((each) => each.address.text)
+  const data = { recipientCount: incoming.recipients.length, recipients, ...(incoming.notes.length > 0 && { notes: incoming.notes }) }
+  return { messageId: incoming.id, at, kind: 'accepted', data }
+}
+
+function expanded(recipient: AcceptedRecipient, messageId: string, at: number): TimelineEvent {
+  const to = recipient.targets.slice(0, 20).map((target) => (target.kind === 'account' ? target.account : target.mailbox.text))
+  return { messageId, at, kind: 'expanded', data: { alias: recipient.address.text, to, count: recipient.targets.length } }
+}
+
+function placed(delivery: Delivery, where: Placement, at: number): TimelineEvent {
+  const how = delivery.destination === 'capture' ? 'captured' : 'local'
+  const data = { how, recipient: delivery.recipient, account: where.account, mailbox: where.mailbox }
+  return { messageId: delivery.messageId, seq: delivery.seq, at, kind: 'delivered', data }
+}
+
