@@ -17,7 +17,7 @@ test('open-relay decision: a stranger reaches our own domains only, whatever els
           for (const isOurDomain of [true, false]) {
             for (const isRelayNetwork of [true, false]) {
               const got = decideRelay({ listener, mode, remoteAddress, identity, isOurDomain, isRelayNetwork }).kind
-              const loopback = remoteAddress.startsWith('127.') || remoteAddress === '::1'
+              const loopback = remoteAddress.startsWith('127.') || remoteAddress === '::1' || remoteAddress === ''
               // Written anew, as a list of who may, so that a slip in the function is not a slip here.
               const may =
                 identity !== undefined ||
