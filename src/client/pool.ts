@@ -82,12 +82,14 @@ export class SessionPool {
       this.#idleCount--
       void oldest.session.quit()
     }
-    return this.#waitForSlot(key, place, connectionsMax, signal)
+    return this.#waitForSlot(key, connectionsMax, signal)
   }
 
-  async #waitForSlot(key: string, place: Place, connectionsMax: number, signal: AbortSignal): Promise<Slot> {
-    while (place.openCount >= connectionsMax) {
+  async #waitForSlot(key: string, connectionsMax: number, signal: AbortSignal): Promise<Slot> {
+    for (;;) {
       signal.throwIfAborted()
+      const place = this.#place(key)
+      if (place.openCount < connectionsMax) return this.#slot(key, place)
       await new Promise<void>((resolve) => {
         const wake = (): void => {
           signal.removeEventListener('abort', wake)
@@ -97,8 +99,6 @@ export class SessionPool {
         place.waiters.push(wake)
       })
     }
-    signal.throwIfAborted()
-    return this.#slot(key, place)
   }
 
   #slot(key: string, place: Place): Slot {

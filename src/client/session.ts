@@ -432,10 +432,13 @@ export class ClientSession implements ConnectionHandler {
   #onTimer(): void {
     this.#timer = undefined
     this.#timerAt = Number.POSITIVE_INFINITY
-    if (this.#clock.now() < this.#deadlineAt) return this.#setDeadline(this.#deadlineAt)
-    if (this.#gone) return this.#connection.destroy()
+    if (this.#clock.now() < this.#deadlineAt) {
+      this.#setDeadline(this.#deadlineAt)
+      return
+    }
     this.#fail('timeout', `no answer in time (${this.#machine.waitingFor ?? 'end'})`)
-    this.#drop()
+    this.#connection.destroy()
+    this.#lost()
   }
 
   // The end

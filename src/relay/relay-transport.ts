@@ -1,0 +1,647 @@
+// Owns delivery to other hosts: the SMTP and LMTP Transport of the queue. It finds the hosts of a destination, opens or
+// reuses a session, sends in transactions of bounded size, and says what became of each recipient. It schedules and
+// retries nothing (the queue does) and knows no sockets (the client does).
+// RFC 5321 section 5, 2033 (LMTP), 3461 (DSN), 6531 (SMTPUTF8), 7505 (null MX), 7504 (521).
+
+import type { Clock } from '../base/clock.ts'
+import type { Dialer } from '../base/connection.ts'
+import { ipVersion, isLoopback } from '../base/ip.ts'
+import { type Log, silentLog } from '../base/log.ts'
+import { type Metrics, silentMetrics } from '../base/metrics.ts'
+import type { Random } from '../base/random.ts'
+import { authChooser } from '../client/auth.ts'
+import type { MxResult } from '../client/mx-result.ts'
+import { type PoolOptions, SessionPool, type Slot } from '../client/pool.ts'
+import {
+  type ClientSession,
+  type OpenOptions,
+  openSession,
+  type SessionFailure,
+  type SessionTimeouts,
+} from '../client/session.ts'
+import type { DeliveryJob, Transport, TransportResult } from '../queue/transport.ts'
+import type { Delivery, HostReport, Outcome } from '../queue/types.ts'
+import { isWireMailbox } from '../smtp/command-writer.ts'
+import { describeReply } from '../smtp/reply.ts'
+import type {
+  OutgoingRecipient,
+  RecipientResult,
+  Transaction,
+  TransactionResult,
+} from '../smtp/transaction.ts'
+import { HostHealth, type HostHealthOptions } from './host-health.ts'
+import { hasUtf8Header, type WirePath, wirePath } from './message-needs.ts'
+import { type Deferred, deferred, failed, openingDeferred, outcomeOf } from './outcome.ts'
+import type { Route, TlsPolicy } from './route.ts'
+import { isSameTarget, readTarget, type Target } from './target.ts'
+
+export interface RelayLimits {
+  /** Connections of one destination at the same time. Default 20. */
+  readonly connectionsMax?: number
+  /** Recipients of one transaction; a host's RCPTMAX may lower it. Default 100 (RFC 5321 section 4.5.3.1.8). */
+  readonly recipientsMax?: number
+  /** Addresses dialed in one attempt. Default 10. */
+  readonly addressesMax?: number
+  /** Transactions on one connection. Default 100. */
+  readonly transactionsMax?: number
+  /** Default 5 s. */
+  readonly idleTimeoutMs?: number
+  /** Default 5 min. */
+  readonly lifetimeMs?: number
+}
+
+export interface RelayOptions {
+  readonly clock: Clock
+  readonly random: Random
+  readonly log?: Log
+  readonly metrics?: Metrics
+  readonly dialer: Dialer
+  /** What we call ourselves in EHLO. */
+  readonly hostname: string
+  /** Hosts of a mail domain, by MX. Rejects only when aborted. */
+  readonly resolveHosts: (domain: string, signal: AbortSignal) => Promise<MxResult>
+  /** Addresses of a host named in a route (A and AAAA, no MX). Default: `resolveHosts`. */
+  readonly resolveHost?: (host: string, signal: AbortSignal) => Promise<MxResult>
+  /** The route behind a destination that is not MX. */
+  readonly routeFor: (destination: string) => Route | undefined
+  /** TLS policy of a domain, or of a route's host, that has none of its own. Default: 'may' for all. */
+  readonly tlsPolicyFor?: (domain: string) => TlsPolicy
+  /** Remote port for MX. Default 25. */
+  readonly port?: number
+  readonly limits?: RelayLimits
+  readonly health?: Pick<HostHealthOptions, 'firstMs' | 'maxMs' | 'dialsMax'>
+  readonly timeouts?: Partial<SessionTimeouts>
+  /** Extra trusted certificates, PEM. */
+  readonly ca?: string | readonly string[]
+  readonly localAddress?: (family: 4 | 6) => string | undefined
+  /** Bodies from this size go by BDAT where it is offered. Default 64 KiB. */
+  readonly bdatBytesMin?: number
+}
+
+/** The transport for destinations `mx:`, `smtp:`, `smtps:` and `lmtp:`. */
+export function createRelayTransport(options: RelayOptions): RelayTransport {
+  return new RelayTransport(options)
+}
+
+/** One address of one host, as it will be tried. */
+interface Candidate {
+  readonly name: string
+  readonly address: string
+  readonly family: 4 | 6
+}
+
+/** Where a session leads, kept beside it so that a report costs nothing. */
+interface SessionPlace {
+  readonly target: Target
+  readonly remoteMta: string
+  readonly report: HostReport
+  readonly reusedReport: HostReport
+}
+
+interface Lease {
+  readonly session: ClientSession
+  readonly place: SessionPlace
+  readonly reused: boolean
+}
+
+/** Why there is no session: an outcome for all that is left. */
+interface NoLease {
+  readonly outcome: Outcome
+  readonly destination: 'up' | 'down'
+}
+
+const transcriptLinesMax = 200
+
+export class RelayTransport implements Transport {
+  readonly health: HostHealth
+  readonly pool: SessionPool
+  readonly #options: RelayOptions
+  readonly #log: Log
+  readonly #port: number
+  readonly #recipientsMax: number
+  readonly #connectionsMax: number
+  readonly #addressesMax: number
+  readonly #tlsPolicyFor: (domain: string) => TlsPolicy
+  readonly #places = new WeakMap<ClientSession, SessionPlace>()
+  readonly #connections
+  readonly #transactions
+
+  constructor(options: RelayOptions) {
+    const { clock, random, limits = {} } = options
+    this.#options = options
+    this.#log = options.log ?? silentLog
+    this.#port = options.port ?? 25
+    this.#recipientsMax = limits.recipientsMax ?? 100
+    this.#connectionsMax = limits.connectionsMax ?? 20
+    this.#addressesMax = limits.addressesMax ?? 10
+    this.#tlsPolicyFor = options.tlsPolicyFor ?? (() => 'may')
+    this.health = new HostHealth({ clock, random, ...options.health })
+    const poolOptions: PoolOptions = {
+      clock,
+      ...(limits.idleTimeoutMs !== undefined && { idleTimeoutMs: limits.idleTimeoutMs }),
+      ...(limits.transactionsMax !== undefined && { transactionsMax: limits.transactionsMax }),
+      ...(limits.lifetimeMs !== undefined && { lifetimeMs: limits.lifetimeMs }),
+    }
+    this.pool = new SessionPool(poolOptions)
+    const metrics = options.metrics ?? silentMetrics
+    this.#connections = metrics.counter(
+      'posthouse_relay_connections_total',
+      'Connections tried to other hosts, by how they went',
+      ['result'],
+    )
+    this.#transactions = metrics.counter(
+      'posthouse_relay_transactions_total',
+      'Transactions with other hosts, by kind of connection',
+      ['connection'],
+    )
+    metrics.gauge('posthouse_relay_connections_open', 'Connections to other hosts', () =>
+      this.pool.openCount(),
+    )
+  }
+
+  async deliver(job: DeliveryJob, signal: AbortSignal): Promise<TransportResult> {
+    const run = new Run(job, this.#options.clock.now())
+    try {
+      await this.#run(run, signal)
+    } catch (error) {
+      // A body that cannot be read, a stop while waiting for room: ours, and temporary.
+      if (!signal.aborted)
+        this.#log.error({ messageId: job.message.id, cause: error }, 'delivery failed for our fault')
+      run.settleRest(
+        deferred('4.3.0', signal.aborted ? 'stopped' : 'local problem while sending the message'),
+      )
+    }
+    return run.result(this.#options.clock.now())
+  }
+
+  async close(): Promise<void> {
+    await this.pool.close()
+  }
+
+  async #run(run: Run, signal: AbortSignal): Promise<void> {
+    const destination = run.job.deliveries[0]?.destination ?? ''
+    const target = readTarget(destination, this.#options.routeFor(destination), {
+      port: this.#port,
+      tlsPolicyFor: this.#tlsPolicyFor,
+    })
+    if (target === undefined)
+      return run.settleRest(deferred('4.3.5', `no route is configured for ${destination}`))
+    await run.look(signal)
+    // Recipients that need SMTPUTF8 do not hold up, or bring down, those that do not.
+    for (const needsUtf8 of [false, true]) {
+      const search = new Search(target, needsUtf8)
+      while (run.pending(needsUtf8).length > 0) {
+        const lease = await this.#lease(search, run, signal)
+        if ('outcome' in lease) {
+          for (const index of run.pending(needsUtf8)) run.settle(index, lease.outcome)
+          if (lease.destination === 'down') run.destination = 'down'
+          break
+        }
+        await this.#use(lease, search, run, signal)
+      }
+    }
+  }
+
+  // Sessions
+
+  /** A session that can take this message: an idle one, or a new one to the next host that answers. */
+  async #lease(search: Search, run: Run, signal: AbortSignal): Promise<Lease | NoLease> {
+    const { target } = search
+    const idle = search.mayReuse ? this.#idle(target, search.needsUtf8) : undefined
+    if (idle !== undefined) return idle
+    search.candidates ??= await this.#candidates(target, signal)
+    if (!Array.isArray(search.candidates)) return search.candidates
+    for (;;) {
+      if (signal.aborted) return { outcome: deferred('4.3.2', 'stopped'), destination: 'up' }
+      const candidate = search.candidates[search.next++]
+      if (candidate === undefined) return search.exhausted(this.#options.clock.now())
+      const key = `${formatAddress(candidate.address)}:${target.port}`
+      const gate = this.health.enter(key)
+      if (gate.kind === 'wait') {
+        await gate.until
+        search.next--
+        continue
+      }
+      if (gate.kind === 'skip') {
+        search.skipped(candidate, gate.problem)
+        run.host({
+          ...describe(candidate, target),
+          error: `not tried, it failed a moment ago: ${gate.problem.reason}`,
+        })
+        continue
+      }
+      const lease = await this.#open(candidate, key, search, run, signal)
+      if (lease !== undefined) return lease
+    }
+  }
+
+  #idle(target: Target, needsUtf8: boolean): Lease | undefined {
+    const session = this.pool.take(target.destination, (one) => {
+      const place = this.#places.get(one)
+      return (
+        place !== undefined && isSameTarget(place.target, target) && (!needsUtf8 || one.capabilities.smtputf8)
+      )
+    })
+    const place = session === undefined ? undefined : this.#places.get(session)
+    return session === undefined || place === undefined ? undefined : { session, place, reused: true }
+  }
+
+  async #open(
+    candidate: Candidate,
+    key: string,
+    search: Search,
+    run: Run,
+    signal: AbortSignal,
+  ): Promise<Lease | undefined> {
+    const { target } = search
+    let slot: Slot
+    try {
+      slot = await this.pool.slot(target.destination, this.#connectionsMax, signal)
+    } catch (error) {
+      this.health.leave(key)
+      throw error
+    }
+    const opened = await openSession(this.#openOptions(candidate, target), signal)
+    if (!opened.ok) {
+      slot.release()
+      const { failure } = opened
+      if (signal.aborted) this.health.leave(key)
+      else this.health.settle(key, isHostDown(failure) ? failure.reason : undefined)
+      this.#connections.add(1, { result: failure.phase })
+      search.refused(openingDeferred(failure, nameOf(candidate)), failure)
+      run.host({ ...describe(candidate, target), error: failure.reason })
+      run.keepTranscript(failure.transcript)
+      this.#log.debug(
+        { ...describe(candidate, target), phase: failure.phase, reason: failure.reason },
+        'no session',
+      )
+      return undefined
+    }
+    const { session } = opened
+    this.health.settle(key, undefined)
+    this.#connections.add(1, { result: 'open' })
+    session.onClosed = slot.release
+    const tls = session.tlsText
+    const report: HostReport = { ...describe(candidate, target), ...(tls !== undefined && { tls }) }
+    const place = { target, remoteMta: nameOf(candidate), report, reusedReport: { ...report, reused: true } }
+    this.#places.set(session, place)
+    if (!search.needsUtf8 || session.capabilities.smtputf8) return { session, place, reused: false }
+    search.lacksUtf8(run.needsWhy, nameOf(candidate))
+    run.host({ ...report, error: 'the host does not offer SMTPUTF8' })
+    this.pool.put(target.destination, session)
+    return undefined
+  }
+
+  #openOptions(candidate: Candidate, target: Target): OpenOptions {
+    const { dialer, clock, hostname, timeouts, ca, bdatBytesMin, random } = this.#options
+    const localAddress = this.#options.localAddress?.(candidate.family)
+    // A password goes over the wire in the clear only on this machine, or where the route says tls=none in so many words.
+    const allowClear = target.tls === 'none' || isLoopback(candidate.address)
+    return {
+      dialer,
+      clock,
+      hostname,
+      protocol: target.protocol,
+      address: candidate.address,
+      port: target.port,
+      servername: candidate.name,
+      tls: target.tls,
+      implicitTls: target.implicitTls,
+      ...(target.auth !== undefined && { chooseAuth: authChooser(target.auth, { allowClear, random }) }),
+      ...(timeouts !== undefined && { timeouts }),
+      ...(ca !== undefined && { ca }),
+      ...(localAddress !== undefined && { localAddress }),
+      ...(bdatBytesMin !== undefined && { bdatBytesMin }),
+    }
+  }
+
+  async #candidates(target: Target, signal: AbortSignal): Promise<Candidate[] | NoLease> {
+    const family = ipVersion(target.host)
+    if (family !== undefined) return [{ name: target.host, address: target.host, family }]
+    const { resolveHosts, resolveHost = resolveHosts } = this.#options
+    const answer = await (target.kind === 'mx' ? resolveHosts : resolveHost)(target.host, signal)
+    if (answer.kind === 'hosts') {
+      const all = answer.hosts.flatMap((host) => host.addresses.map((one) => ({ name: host.name, ...one })))
+      return all.slice(0, this.#addressesMax)
+    }
+    return noHosts(answer, target)
+  }
+
+  // Transactions
+
+  /** Sends what is pending, as much as one transaction takes, and gives the session back. */
+  async #use(lease: Lease, search: Search, run: Run, signal: AbortSignal): Promise<void> {
+    const { session, place, reused } = lease
+    const { capabilities } = session
+    const sizeMax = capabilities.sizeBytesMax
+    const pending = run.pending(search.needsUtf8)
+    if (sizeMax !== undefined && run.sizeBytes > sizeMax) {
+      // RFC 1870 section 6.1: what the host has announced not to take is not sent.
+      const reason = `message of ${run.sizeBytes} bytes is larger than ${place.remoteMta} takes (${sizeMax})`
+      for (const index of pending) run.settle(index, failed('5.3.4', reason, { remoteMta: place.remoteMta }))
+      run.host({ ...(reused ? place.reusedReport : place.report), error: reason })
+      this.pool.put(search.target.destination, session)
+      return
+    }
+    const most = Math.min(this.#recipientsMax, capabilities.recipientsMax ?? this.#recipientsMax)
+    const batch = pending.length <= most ? pending : pending.slice(0, most)
+    const transaction = run.transaction(batch, capabilities.smtputf8)
+    this.#transactions.add(1, reused ? reusedLabel : newLabel)
+    const result = await session.deliver(transaction, run.stream, signal)
+    const again = this.#settle(lease, search, run, batch, result, signal)
+    if (again === 'stale') return
+    if (session.usable) this.pool.put(search.target.destination, session)
+  }
+
+  /** Outcomes of one transaction; 'stale': the idle connection was dead, nothing was said and nothing is decided. */
+  #settle(
+    lease: Lease,
+    search: Search,
+    run: Run,
+    batch: readonly number[],
+    result: TransactionResult,
+    signal: AbortSignal,
+  ): 'stale' | undefined {
+    const { session, place, reused } = lease
+    const first = result.recipients[0] as RecipientResult
+    const untouched = isUntouched(result)
+    if (untouched && !signal.aborted) {
+      search.mayReuse = false
+      if (reused) {
+        run.host({ ...place.reusedReport, error: reasonOf(first) })
+        return 'stale'
+      }
+      // A new session whose first command is not even answered: the host is no good, the next one may be.
+      run.host({ ...place.report, error: reasonOf(first) })
+      run.keepTranscript(session.transcript())
+      search.refused(
+        outcomeOf(first, { remoteMta: place.remoteMta, dsnPassedOn: false, stopped: false }) as Deferred,
+        undefined,
+      )
+      return undefined
+    }
+    const accepted = result.recipients.some((one) => one.kind === 'accepted')
+    let error: string | undefined
+    for (const [i, index] of batch.entries()) {
+      const one = result.recipients[i] as RecipientResult
+      if (accepted && isTooMany(one)) continue // RFC 5321 section 4.5.3.1.10: the next transaction takes them.
+      const delivery = run.job.deliveries[index] as Delivery
+      const dsnPassedOn = session.capabilities.dsn && delivery.notify !== undefined
+      run.settle(index, outcomeOf(one, { remoteMta: place.remoteMta, dsnPassedOn, stopped: signal.aborted }))
+      if (one.kind !== 'accepted') error ??= reasonOf(one)
+    }
+    const report = reused ? place.reusedReport : place.report
+    run.host(error === undefined ? report : { ...report, error })
+    if (error !== undefined) run.keepTranscript(session.transcript())
+    // Further transactions of this run find the session in the pool.
+    search.mayReuse = true
+    return undefined
+  }
+}
+
+const newLabel = { connection: 'new' }
+const reusedLabel = { connection: 'reused' }
+
+/** Lost, or sent away with 421, before MAIL was answered: as if this transaction had never begun. */
+function isUntouched(result: TransactionResult): boolean {
+  const first = result.recipients[0]
+  if (first === undefined || first.kind === 'accepted') return false
+  if (first.kind === 'broken') return !result.answered && !first.mayHaveDelivered
+  return first.reply.code === 421 && (first.stage === 'mail' || first.stage === 'reset')
+}
+
+/** RFC 5321 section 4.5.3.1.10: 452, and 552 from old hosts, to RCPT means "not in this transaction". */
+function isTooMany(result: RecipientResult): boolean {
+  if (result.kind !== 'refused' || result.stage !== 'rcpt') return false
+  const { code, status } = result.reply
+  return (code === 452 || code === 552) && (status === undefined || status.endsWith('.5.3'))
+}
+
+const reasonOf = (result: RecipientResult): string =>
+  result.kind === 'broken' ? result.reason : describeReply(result.reply)
+
+/** The host itself is at fault, not its judgement of us: do not dial it again soon. */
+function isHostDown({ phase, kind }: SessionFailure): boolean {
+  if (phase === 'dial') return true
+  return (
+    (phase === 'greeting' || phase === 'hello') &&
+    (kind === 'lost' || kind === 'timeout' || kind === 'malformed')
+  )
+}
+
+const formatAddress = (address: string): string => (address.includes(':') ? `[${address}]` : address)
+
+const nameOf = (candidate: Candidate): string =>
+  candidate.name === candidate.address ? `[${candidate.address}]` : candidate.name
+
+const describe = (candidate: Candidate, target: Target): HostReport => ({
+  name: candidate.name,
+  address: candidate.address,
+  port: target.port,
+})
+
+function noHosts(answer: Exclude<MxResult, { kind: 'hosts' }>, target: Target): NoLease {
+  switch (answer.kind) {
+    case 'nullMx':
+      // RFC 7505 section 4.1 and 4.2.
+      return { outcome: failed('5.1.10', `${target.host} accepts no mail (null MX)`), destination: 'up' }
+    case 'noSuchDomain': {
+      const reason = answer.reason ?? `domain ${target.host} does not exist`
+      // A route's host that is not found is a mistake of ours: nobody's mail bounces for it.
+      if (target.kind === 'host') return { outcome: deferred('4.3.5', reason), destination: 'down' }
+      return { outcome: failed('5.1.2', reason), destination: 'up' }
+    }
+    case 'unroutable':
+      if (target.kind === 'host') return { outcome: deferred('4.4.4', answer.reason), destination: 'down' }
+      return { outcome: failed(answer.status, answer.reason), destination: 'up' }
+    case 'temporary':
+      return { outcome: deferred('4.4.3', answer.reason), destination: 'down' }
+  }
+}
+
+/** The hosts of one attempt: which were tried and why they would not do. */
+class Search {
+  readonly target: Target
+  readonly needsUtf8: boolean
+  /** Idle sessions may serve: none of them was found dead in this attempt. */
+  mayReuse = true
+  candidates: Candidate[] | NoLease | undefined
+  next = 0
+  #last: Outcome | undefined
+  #lacking: Outcome | undefined
+  #refusedCount = 0
+  #goneCount = 0
+  #skipUntil = Number.POSITIVE_INFINITY
+  #skippedCount = 0
+  #greeted = false
+
+  constructor(target: Target, needsUtf8: boolean) {
+    this.target = target
+    this.needsUtf8 = needsUtf8
+  }
+
+  refused(outcome: Deferred, failure: SessionFailure | undefined): void {
+    this.#last = outcome
+    this.#refusedCount++
+    if (failure === undefined) this.#greeted = true
+    // RFC 7504 section 3: 521 is this host's last word.
+    if (failure?.reply?.code === 521) this.#goneCount++
+  }
+
+  skipped(candidate: Candidate, problem: { readonly skipUntil: number; readonly reason: string }): void {
+    this.#skippedCount++
+    this.#skipUntil = Math.min(this.#skipUntil, problem.skipUntil)
+    this.#last ??= deferred('4.4.1', problem.reason, { remoteMta: nameOf(candidate) })
+  }
+
+  lacksUtf8(why: 'address' | 'header', remoteMta: string): void {
+    // RFC 6531 section 3.6 and RFC 5248: 5.6.7 for an address, 5.6.9 for a header.
+    this.#lacking = failed(
+      why === 'address' ? '5.6.7' : '5.6.9',
+      why === 'address'
+        ? `an address needs SMTPUTF8, which ${remoteMta} does not offer`
+        : `the header needs SMTPUTF8, which ${remoteMta} does not offer`,
+      { remoteMta },
+    )
+  }
+
+  /** No candidate is left. */
+  exhausted(now: number): NoLease {
+    const others = this.#refusedCount + this.#skippedCount
+    if (this.#lacking !== undefined && others === 0) return { outcome: this.#lacking, destination: 'up' }
+    const last = this.#last ?? deferred('4.4.4', `no host of ${this.target.host} has an address`)
+    const up = this.#lacking !== undefined || this.#greeted
+    if (this.#goneCount > 0 && this.#goneCount === others && last.kind === 'deferred')
+      return {
+        outcome: failed('5.3.2', last.reason, {
+          isReply: true,
+          ...(last.remoteMta !== undefined && { remoteMta: last.remoteMta }),
+        }),
+        destination: 'up',
+      }
+    if (this.#refusedCount === 0 && last.kind === 'deferred') {
+      const retryAfterMs = Math.max(0, this.#skipUntil - now)
+      return {
+        outcome: Number.isFinite(retryAfterMs) ? { ...last, retryAfterMs } : last,
+        destination: up ? 'up' : 'down',
+      }
+    }
+    return { outcome: last, destination: up ? 'up' : 'down' }
+  }
+}
+
+/** One job under way: what is decided, what is not, and the report. */
+class Run {
+  readonly job: DeliveryJob
+  destination: 'up' | 'down' = 'up'
+  /** What of the message needs SMTPUTF8 for all its recipients. */
+  needsWhy: 'address' | 'header' = 'address'
+  readonly sizeBytes: number
+  readonly stream: (signal: AbortSignal) => AsyncIterable<Uint8Array>
+  readonly #startedAt: number
+  readonly #outcomes: (Outcome | undefined)[]
+  readonly #hosts: HostReport[] = []
+  readonly #paths: WirePath[] = []
+  #reversePath: WirePath
+  #transcript: string[] | undefined
+  #allNeedUtf8 = false
+
+  constructor(job: DeliveryJob, now: number) {
+    this.job = job
+    this.#startedAt = now
+    this.#outcomes = new Array<Outcome | undefined>(job.deliveries.length).fill(undefined)
+    this.sizeBytes = job.body.sizeBytes
+    this.stream = (signal) => job.body.stream(signal)
+    this.#reversePath = wirePath(job.message.reversePath)
+  }
+
+  /** Reads the envelope, and the header where it may need SMTPUTF8. */
+  async look(signal: AbortSignal): Promise<void> {
+    const { message, deliveries, body } = this.job
+    for (const [index, delivery] of deliveries.entries()) {
+      this.#paths.push(wirePath(delivery.recipient))
+      if (!isWireMailbox(delivery.recipient))
+        this.settle(index, failed('5.1.3', `not an address: ${JSON.stringify(delivery.recipient)}`))
+    }
+    if (message.reversePath !== '' && !isWireMailbox(message.reversePath))
+      return this.settleRest(failed('5.1.7', `not an address: ${JSON.stringify(message.reversePath)}`))
+    if (this.#reversePath.ascii === undefined) this.#allNeedUtf8 = true
+    else if (message.smtputf8 && (await hasUtf8Header(body, signal))) {
+      this.#allNeedUtf8 = true
+      this.needsWhy = 'header'
+    }
+  }
+
+  #needsUtf8(index: number): boolean {
+    return this.#allNeedUtf8 || this.#paths[index]?.ascii === undefined
+  }
+
+  /** Indices that are not decided. */
+  pending(needsUtf8: boolean): readonly number[] {
+    const pending: number[] = []
+    for (let i = 0; i < this.#outcomes.length; i++)
+      if (this.#outcomes[i] === undefined && this.#needsUtf8(i) === needsUtf8) pending.push(i)
+    return pending
+  }
+
+  settle(index: number, outcome: Outcome): void {
+    this.#outcomes[index] ??= outcome
+  }
+
+  settleRest(outcome: Outcome): void {
+    for (let i = 0; i < this.#outcomes.length; i++) this.settle(i, outcome)
+  }
+
+  transaction(batch: readonly number[], peerHasUtf8: boolean): Transaction {
+    const { message, deliveries, body } = this.job
+    const recipients: OutgoingRecipient[] = []
+    let anyUtf8 = message.smtputf8 || this.#reversePath.ascii !== this.#reversePath.text
+    for (const index of batch) {
+      const { notify, orcpt } = deliveries[index] as Delivery
+      const path = this.#paths[index] as WirePath
+      if (path.ascii !== path.text) anyUtf8 = true
+      recipients.push({
+        path: peerHasUtf8 ? path.text : (path.ascii ?? path.text),
+        ...(notify !== undefined && { notify }),
+        ...(orcpt !== undefined && { orcpt }),
+      })
+    }
+    const whole = body.bytes()
+    return {
+      reversePath: peerHasUtf8 ? this.#reversePath.text : (this.#reversePath.ascii ?? ''),
+      recipients,
+      smtputf8: anyUtf8 && peerHasUtf8,
+      body8bit: message.body8bit,
+      sizeBytes: body.sizeBytes,
+      ...(message.ret !== undefined && { ret: message.ret }),
+      ...(message.envid !== undefined && { envid: message.envid }),
+      ...(whole !== undefined && { body: whole }),
+    }
+  }
+
+  host(report: HostReport): void {
+    if (this.#hosts.length < 50) this.#hosts.push(report)
+  }
+
+  keepTranscript(lines: readonly string[]): void {
+    if (this.#transcript === undefined) this.#transcript = []
+    this.#transcript.push(...lines)
+    if (this.#transcript.length > transcriptLinesMax)
+      this.#transcript.splice(transcriptLinesMax / 2, this.#transcript.length - transcriptLinesMax)
+  }
+
+  result(now: number): TransportResult {
+    const outcomes = this.#outcomes.map((one) => one ?? deferred('4.3.0', 'not tried'))
+    const transcript = this.#transcript
+    return {
+      outcomes,
+      report: {
+        hosts: this.#hosts,
+        startedAt: this.#startedAt,
+        endedAt: now,
+        ...(transcript !== undefined && { transcript }),
+      },
+      destination: this.destination,
+    }
+  }
+}
