@@ -31,6 +31,7 @@ export function decideRelay(question: RelayQuestion): Verdict {
   const trusted = question.identity !== undefined || question.isRelayNetwork
   if (question.listener === 'submission') return trusted ? accept : noLogin
   if (question.isOurDomain || trusted) return accept
-  if (question.listener === 'mx' && question.mode === 'capture' && isLoopback(question.remoteAddress)) return accept
+  if (question.listener === 'mx' && question.mode === 'capture' && isLoopback(question.remoteAddress))
+    return accept
   return denied
 }
