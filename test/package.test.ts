@@ -139,6 +139,35 @@ describe('package', { skip }, () => {
     assert.deepEqual(await gone, [0, null], log)
   })
 
+  test('package: a program of a few lines embeds the SMTP server', () => {
+    const program = join(project, 'embed.mjs')
+    writeFileSync(
+      program,
+      `import { accept, createSmtpServer, listen, realClock, reply } from 'posthouse/server'
+import net from 'node:net'
+const server = createSmtpServer({
+  hostname: 'mx.example.test', kind: 'mx', clock: realClock,
+  session: () => ({
+    mail: () => accept, rcpt: () => accept,
+    data: () => ({ write() {}, abort() {}, finish: () => ({ kind: 'accept', reply: reply(250, '0.0', 'kept in mind') }) }),
+  }),
+})
+const listener = await listen({ host: '127.0.0.1', port: 0, clock: realClock, onConnection: (c) => server.accept(c) })
+const lines = ['EHLO a.test', 'MAIL FROM:<a@a.test>', 'RCPT TO:<b@b.test>', 'DATA', 'Subject: x\\r\\n\\r\\nhi\\r\\n.', 'QUIT']
+const socket = net.connect(listener.local.port, '127.0.0.1')
+socket.on('data', (bytes) => { process.stdout.write(bytes); if (/^\\d{3} /m.test(String(bytes)) && lines.length > 0) socket.write(lines.shift() + '\\r\\n') })
+socket.on('close', async () => { await listener.close(); await server.stop({ graceMs: 0 }) })
+`,
+    )
+    const said = execFileSync(process.execPath, [program], {
+      cwd: project,
+      env,
+      encoding: 'utf8',
+      timeout: 20_000,
+    })
+    assert.match(said, /^250 2\.0\.0 kept in mind\r\n221 /m)
+  })
+
   for (const [type, file] of [
     ['commonjs', 'posthouse.config.ts'],
     ['commonjs', 'posthouse.config.js'],
