@@ -1,0 +1,30 @@
+// Owns exit codes and the error that carries one. sysexits(3): scripts can tell a typing error from a server that is down.
+
+export const exitCodes = {
+  ok: 0,
+  /** Done, and the answer is no: nothing matched, a check failed. */
+  no: 1,
+  usage: 64,
+  data: 65,
+  noInput: 66,
+  unavailable: 69,
+  software: 70,
+  cannotCreate: 73,
+  io: 74,
+  temporary: 75,
+  noPermission: 77,
+  config: 78,
+} as const
+export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
+
+/** Ends the command: `message` to stderr, `hint` below it. */
+export class CliError extends Error {
+  override readonly name = 'CliError'
+  readonly exitCode: ExitCode
+  readonly hint: string | undefined
+  constructor(exitCode: ExitCode, message: string, hint?: string, options?: { cause?: unknown }) {
+    super(message, options)
+    this.exitCode = exitCode
+    this.hint = hint
+  }
+}

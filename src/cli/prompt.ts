@@ -1,0 +1,59 @@
+// Owns questions on the terminal: yes or no, and passwords without echo or from standard input.
+
+import { createInterface } from 'node:readline'
+import { Writable } from 'node:stream'
+
+import type { Context } from './context.ts'
+import { CliError, exitCodes } from './exit.ts'
+
+/** False where nobody can be asked. */
+export async function confirm(context: Context, question: string): Promise<boolean> {
+  if (!process.stdin.isTTY || !context.isTerminal) return false
+  const answer = await ask(`${question} [y/N] `, true)
+  return /^y(?:es)?$/i.test(answer.trim())
+}
+
+/** Asked twice without echo; '' is allowed and means: make one. Undefined where nobody can be asked. */
+export async function askNewPassword(): Promise<string | undefined> {
+  if (!process.stdin.isTTY) return undefined
+  const first = await ask('New password (empty: one is made): ', false)
+  if (first === '') return ''
+  if ((await ask('Again: ', false)) === first) return first
+  throw new CliError(exitCodes.data, 'the two passwords are not the same')
+}
+
+/** The first line of standard input. */
+export async function readPasswordFromStdin(): Promise<string> {
+  let text = ''
+  for await (const chunk of process.stdin) {
+    text += String(chunk)
+    if (text.length > 4096 || text.includes('\n')) break
+  }
+  const line = text.split(/\r?\n/)[0] ?? ''
+  if (line === '') throw new CliError(exitCodes.data, 'standard input has no password')
+  return line
+}
+
+function ask(question: string, echo: boolean): Promise<string> {
+  const quiet = new Writable({ write: (_chunk, _encoding, done) => done() })
+  process.stderr.write(question)
+  const lines = createInterface({
+    input: process.stdin,
+    output: echo ? process.stderr : quiet,
+    terminal: true,
+    historySize: 0,
+  })
+  return new Promise((resolve, reject) => {
+    lines.once('line', (line) => {
+      resolve(line)
+      lines.close()
+      if (!echo) process.stderr.write('\n')
+    })
+    lines.once('SIGINT', () => {
+      lines.close()
+      process.stderr.write('\n')
+      reject(new CliError(exitCodes.no, 'nothing was done'))
+    })
+    lines.once('close', () => resolve(''))
+  })
+}

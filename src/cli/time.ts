@@ -1,0 +1,36 @@
+// Owns instants as people read them: how far away, and when, in the zone of this machine.
+
+import { formatDuration } from '../base/duration.ts'
+
+/** The two largest units: '4h12m', '3d2h', '25s'. */
+export function roughDuration(ms: number): string {
+  const whole = ms < 60_000 ? Math.round(ms / 1000) * 1000 : ms
+  const parts = formatDuration(whole).match(/\d+[a-z]+/g) ?? []
+  return (
+    parts
+      .filter((part) => !part.endsWith('ms'))
+      .slice(0, 2)
+      .join('') || '0s'
+  )
+}
+
+/** '3m ago', 'in 25s', 'now'. */
+export function relativeTime(at: number, now: number): string {
+  const distance = at - now
+  if (Math.abs(distance) < 1000) return 'now'
+  return distance < 0 ? `${roughDuration(-distance)} ago` : `in ${roughDuration(distance)}`
+}
+
+/** '2026-03-01 14:05:09 +01:00' */
+export function absoluteTime(at: number): string {
+  const date = new Date(at)
+  if (Number.isNaN(date.getTime())) return 'unknown'
+  const two = (n: number): string => String(n).padStart(2, '0')
+  const offset = -date.getTimezoneOffset()
+  const zone = `${offset < 0 ? '-' : '+'}${two(Math.floor(Math.abs(offset) / 60))}:${two(Math.abs(offset) % 60)}`
+  const day = `${date.getFullYear()}-${two(date.getMonth() + 1)}-${two(date.getDate())}`
+  return `${day} ${two(date.getHours())}:${two(date.getMinutes())}:${two(date.getSeconds())} ${zone}`
+}
+
+/** 'in 25s (2026-03-01 14:05:09 +01:00)' */
+export const fullTime = (at: number, now: number): string => `${relativeTime(at, now)} (${absoluteTime(at)})`
