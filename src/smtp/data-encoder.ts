@@ -29,7 +29,7 @@ function scan(text: string, lineStart: boolean): readonly number[] | undefined {
     const lf = text.indexOf('\n', at)
     const cr = text.indexOf('\r', at)
     if (lf === -1) return cr === -1 ? (dots ?? noDots) : undefined
-    if (cr !== lf - 1) return undefined
+    if (cr === -1 || cr !== lf - 1) return undefined
     at = lf + 1
     if (text.charCodeAt(at) === DOT) {
       if (dots === undefined) dots = []
@@ -46,8 +46,6 @@ export function canonicalLines(bytes: Uint8Array): Buffer {
     pieces.push(...lines.push(bytes.subarray(at, at + pieceBytes)))
   const rest = lines.finish()
   if (rest !== undefined) pieces.push(rest)
-  const only = pieces[0]
-  if (pieces.length === 1 && only !== undefined) return only
   return lines.repaired ? Buffer.concat(pieces) : asBuffer(bytes)
 }
 
