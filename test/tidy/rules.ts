@@ -370,10 +370,11 @@ export function findCycles(sources: ReadonlyMap<string, string>): Violation[] {
   return found
 }
 
-/** Rows of the table under "npm packages": | `name` | folder | ... |; several folders are split by ', '. */
+/** Rows of the table under the heading "npm packages": | `name` | folder | ... | */
 export function parseOwners(architecture: string): Map<string, string> {
   const owners = new Map<string, string>()
-  for (const row of architecture.matchAll(/^\| `([^`]+)` \| `?([a-z0-9]+(?:, [a-z0-9]+)*)`? \|/gm))
+  const section = /^##[^\n]*npm packages\n([\s\S]*?)(?=^## |(?![\s\S]))/im.exec(architecture)?.[1] ?? ''
+  for (const row of section.matchAll(/^\| `([^`]+)` \| `?([a-z0-9]+)`? \|/gm))
     owners.set(row[1] as string, row[2] as string)
   return owners
 }
