@@ -95,8 +95,8 @@ export interface Import {
   readonly typeOnly: boolean
 }
 
-/** Owner folder of each npm package, as ARCHITECTURE.md lists them. */
-export type PackageOwners = ReadonlyMap<string, string>
+/** Owner folder of each npm package, as ARCHITECTURE.md lists them; a second folder is an exception with its reason there. */
+export type PackageOwners = ReadonlyMap<string, readonly string[]>
 
 const at = (tokens: readonly Token[], index: number): string => {
   const token = tokens[index]
@@ -371,10 +371,10 @@ export function findCycles(sources: ReadonlyMap<string, string>): Violation[] {
 }
 
 /** Rows of the table under the heading "npm packages": | `name` | folder | ... | */
-export function parseOwners(architecture: string): Map<string, string> {
-  const owners = new Map<string, string>()
+export function parseOwners(architecture: string): Map<string, readonly string[]> {
+  const owners = new Map<string, readonly string[]>()
   const section = /^##[^\n]*npm packages\n([\s\S]*?)(?=^## |(?![\s\S]))/im.exec(architecture)?.[1] ?? ''
-  for (const row of section.matchAll(/^\| `([^`]+)` \| `?([a-z0-9]+)`? \|/gm))
-    owners.set(row[1] as string, row[2] as string)
+  for (const row of section.matchAll(/^\| `([^`]+)` \| ([a-z0-9]+(?: [a-z0-9]+)*) \|/gm))
+    owners.set(row[1] as string, (row[2] as string).split(' '))
   return owners
 }
