@@ -237,7 +237,8 @@ export function checkFile(file: string, source: string, owners: PackageOwners): 
         const name = packageName(specifier)
         const owner = owners.get(name)
         if (owner === undefined) say('package', line, `${name} is not listed in ARCHITECTURE.md`)
-        else if (!owner.split(', ').includes(folder)) say('package', line, `${name} belongs to src/${owner}`)
+        else if (!owner.includes(folder))
+          say('package', line, `${name} belongs to src/${owner.join(', src/')}`)
       }
     }
   }
@@ -374,7 +375,7 @@ export function findCycles(sources: ReadonlyMap<string, string>): Violation[] {
 export function parseOwners(architecture: string): Map<string, readonly string[]> {
   const owners = new Map<string, readonly string[]>()
   const section = /^##[^\n]*npm packages\n([\s\S]*?)(?=^## |(?![\s\S]))/im.exec(architecture)?.[1] ?? ''
-  for (const row of section.matchAll(/^\| `([^`]+)` \| ([a-z0-9]+(?: [a-z0-9]+)*) \|/gm))
-    owners.set(row[1] as string, (row[2] as string).split(' '))
+  for (const row of section.matchAll(/^\| `([^`]+)` \| ([a-z0-9]+(?:, [a-z0-9]+)*) \|/gm))
+    owners.set(row[1] as string, (row[2] as string).split(', '))
   return owners
 }
