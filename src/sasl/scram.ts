@@ -1,0 +1,127 @@
+// Owns what both sides of SCRAM-SHA-256 share: its messages as text, its keys and its proofs. No I/O, no state.
+// RFC 5802, RFC 7677 (SHA-256), RFC 5929 section 4 (tls-server-end-point), RFC 9266 (tls-exporter).
+
+import { createHash, createHmac, pbkdf2, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
+import type { ScramKeys } from '../base/scram-keys.ts'
+import { saslprep } from './saslprep.ts'
+
+/** RFC 7677 section 4: a server uses at least this, a client accepts no less. */
+export const iterationCountMin = 4096
+/** More would only keep us busy: about 50 ms of a core. Whoever asks for it is no friend. */
+export const iterationCountMax = 200_000
+export const nonceBytes = 18
+/** A message of either side; names and passwords have 1,000 octets at most. */
+export const messageBytesMax = 4096
+export const nameBytesMax = 1000
+
+export type ChannelBindingType = 'tls-server-end-point' | 'tls-exporter'
+
+/** What a connection can be bound by; both absent: nothing. TlsInfo has this shape. */
+export interface ChannelBinding {
+  readonly serverEndPoint?: Uint8Array
+  readonly exporter?: Uint8Array
+}
+
+export function bindingData(binding: ChannelBinding | undefined, type: string): Uint8Array | undefined {
+  if (type === 'tls-server-end-point') return binding?.serverEndPoint
+  return type === 'tls-exporter' ? binding?.exporter : undefined
+}
+
+const hmac = (key: Uint8Array, data: string | Uint8Array): Buffer =>
+  createHmac('sha256', key).update(data).digest()
+const sha256 = (data: Uint8Array): Buffer => createHash('sha256').update(data).digest()
+
+/** RFC 5802 section 3. */
+export interface ClientKeys {
+  readonly clientKey: Uint8Array
+  readonly storedKey: Uint8Array
+  readonly serverKey: Uint8Array
+}
+
+function keysOf(saltedPassword: Uint8Array): ClientKeys {
+  const clientKey = hmac(saltedPassword, 'Client Key')
+  return { clientKey, storedKey: sha256(clientKey), serverKey: hmac(saltedPassword, 'Server Key') }
+}
+
+/** Blocks for `iterationCount`; `password` is prepared already. */
+export const clientKeysSync = (password: string, salt: Uint8Array, iterationCount: number): ClientKeys =>
+  keysOf(pbkdf2Sync(password, salt, iterationCount, 32, 'sha256'))
+
+/**
+ * The keys that a server stores for `password` (16 random octets are a good salt; 4096..200000 iterations). Works off the
+ * main thread. Rejects with a RangeError for a password that SASLprep prohibits or makes empty, and for a bad count.
+ */
+export function deriveScramKeys(
+  password: string,
+  salt: Uint8Array,
+  iterationCount = iterationCountMin,
+): Promise<ScramKeys> {
+  return new Promise((resolve, reject) => {
+    const prepared = saslprep(password)
+    if (prepared === undefined || prepared === '')
+      return reject(new RangeError('the password is empty or has characters that SASLprep prohibits'))
+    if (!(iterationCount >= iterationCountMin && iterationCount <= iterationCountMax))
+      return reject(new RangeError(`iterations: ${iterationCountMin} to ${iterationCountMax}`))
+    pbkdf2(prepared, salt, iterationCount, 32, 'sha256', (error, saltedPassword) => {
+      if (error !== null) return reject(error)
+      const { storedKey, serverKey } = keysOf(saltedPassword)
+      resolve({ salt, iterationCount, storedKey, serverKey })
+    })
+  })
+}
+
+export const clientProof = (keys: ClientKeys, authMessage: string): Buffer =>
+  xor(keys.clientKey, hmac(keys.storedKey, authMessage))
+
+/** Constant time. */
+export function isProof(proof: Uint8Array, storedKey: Uint8Array, authMessage: string): boolean {
+  const clientKey = xor(proof, hmac(storedKey, authMessage))
+  return timingSafeEqual(sha256(clientKey), storedKey)
+}
+
+export const serverSignature = (serverKey: Uint8Array, authMessage: string): Buffer =>
+  hmac(serverKey, authMessage)
+
+function xor(one: Uint8Array, other: Uint8Array): Buffer {
+  return Buffer.from(one.map((octet, i) => octet ^ (other[i] as number)))
+}
+
+/** Equal lengths and contents, in time that depends on lengths alone. */
+export const isEqual = (one: Uint8Array, other: Uint8Array): boolean =>
+  one.length === other.length && timingSafeEqual(one, other)
+
+/** RFC 5802 section 5.1: saslname. */
+export const escapeName = (name: string): string => name.replaceAll('=', '=3D').replaceAll(',', '=2C')
+
+/** Undefined for `=` that is neither `=2C` nor `=3D`. */
+export function unescapeName(text: string): string | undefined {
+  if (/=(?!2C|3D)/.test(text)) return undefined
+  return text.replaceAll('=2C', ',').replaceAll('=3D', '=')
+}
+
+/** RFC 5802 section 7: printable without the comma. */
+export const isNonce = (text: string): boolean => /^[\x21-\x2b\x2d-\x7e]{8,512}$/.test(text)
+
+/** Strict base64 of `attribute=...`; undefined where it is not. */
+export function decodeValue(text: string | undefined, attribute: string): Buffer | undefined {
+  if (text === undefined || !text.startsWith(`${attribute}=`)) return undefined
+  const bytes = Buffer.from(text.slice(2), 'base64')
+  return bytes.toString('base64') === text.slice(2) ? bytes : undefined
+}
+
+export const encodeNonce = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64')
+
+/** UTF-8 without NUL and within the limit; undefined for anything else. */
+export function messageText(bytes: Uint8Array): string | undefined {
+  if (bytes.length > messageBytesMax) return undefined
+  const text = decodeUtf8(bytes)
+  return text?.includes('\0') ? undefined : text
+}
+
+export function decodeUtf8(bytes: Uint8Array): string | undefined {
+  try {
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
+  } catch {
+    return undefined
+  }
+}
