@@ -1,7 +1,7 @@
 // Owns DNS messages as octets, over dns-packet: a query out of a question, and what a reply to it says. Whether a reply
 // belongs to its query is judged here. RFC 1035 section 4, RFC 6891 (EDNS0), RFC 5452 section 9.1 (what must match).
 
-import packet, { type Answer, type DecodedPacket } from 'dns-packet'
+import packet, { type Answer, type DecodedPacket, type Question } from 'dns-packet'
 import { canonicalIpv6 } from '../base/ip.ts'
 import type { RecordData, RecordType } from '../dns/lookup.ts'
 import type { DnsRecord, DnsResponse } from '../dns/meaning.ts'
@@ -79,7 +79,7 @@ export function readReply(bytes: Buffer, query: DnsQuery, trustAd: boolean): Dns
 /** What dns-packet returns and its types do not say. */
 interface DecodedMessage extends DecodedPacket {
   readonly rcode: string
-  readonly questions: { readonly name: string; readonly type: string; readonly class?: string }[]
+  readonly questions: Question[]
   readonly answers: Answer[]
   readonly authorities: Answer[]
   readonly additionals: Answer[]
@@ -93,7 +93,7 @@ function rcodeOf(message: DecodedMessage): string {
   return message.rcode
 }
 
-const isQuestion = (question: DecodedMessage['questions'][number] | undefined, query: DnsQuery): boolean =>
+const isQuestion = (question: Question | undefined, query: DnsQuery): boolean =>
   question !== undefined &&
   question.type === query.type &&
   question.class === 'IN' &&
