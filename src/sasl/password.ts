@@ -1,10 +1,12 @@
-// Owns password hashes: argon2id as PHC strings, worked off the main thread, bounded in parallel and in waiting, with a
+// Owns what a server stores of passwords: SCRAM keys, and argon2id as PHC strings, worked off the main thread, bounded in parallel and in waiting, with a
 // short memory of what was right. Refuses foreign parameters that would cost too much. RFC 9106; OWASP's m=19456, t=2, p=1.
 
-import { argon2, createHmac, timingSafeEqual } from 'node:crypto'
+import { argon2, createHmac, pbkdf2, timingSafeEqual } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
+import type { ScramKeys } from '../base/scram-keys.ts'
 import { saslprep } from './saslprep.ts'
+import { iterationCountMax, iterationCountMin, keysOf } from './scram.ts'
 
 /** More are waiting than `waitingMax`: answer "try again later". */
 export class PasswordHasherBusy extends Error {
@@ -12,8 +14,9 @@ export class PasswordHasherBusy extends Error {
 }
 
 export interface PasswordHasherOptions {
-  readonly clock: Clock
   readonly random: Random
+  /** For the memory of right passwords; without it nothing is remembered. */
+  readonly clock?: Clock
   /** Hashes under way at once: 19 MiB and a thread of the pool each. Default 2. */
   readonly parallel?: number
   /** Further ones that may wait. Default 200 (about 4 s at 2 in parallel). */
@@ -27,7 +30,7 @@ export interface PasswordHasherOptions {
 }
 
 export interface PasswordHasher {
-  /** A new PHC string. Rejects with PasswordHasherBusy. */
+  /** A new PHC string. Rejects with PasswordHasherBusy, and with a RangeError above 4096 characters. */
   hash(password: string): Promise<string>
   /**
    * Whether `password` is the one of `phc`. Undefined or unreadable `phc` (no such account): the same work, then false.
@@ -49,7 +52,7 @@ const hashBytes = 32
 const memoryKiBMax = 262_144
 const passesMax = 16
 const lanesMax = 8
-const passwordBytesMax = 4096
+const passwordCharsMax = 4096
 
 export function createPasswordHasher(options: PasswordHasherOptions): PasswordHasher {
   const { random, clock } = options
@@ -66,11 +69,13 @@ export function createPasswordHasher(options: PasswordHasherOptions): PasswordHa
   }
   return {
     async hash(password: string): Promise<string> {
+      if (isTooLong(password)) throw new RangeError(`a password has at most ${passwordCharsMax} characters`)
       const salt = Buffer.from(random.bytes(saltBytes))
       const phc = { ...decoy, salt }
       return formatPhc({ ...phc, hash: await turn(() => run(phc, password)) })
     },
     async verify(text: string | undefined, password: string): Promise<boolean> {
+      if (isTooLong(password)) return false
       const phc = text === undefined ? undefined : parsePhc(text)
       const remembered = text === undefined ? undefined : cache.tag(text, password)
       if (remembered !== undefined && cache.has(remembered)) return true
@@ -84,9 +89,9 @@ export function createPasswordHasher(options: PasswordHasherOptions): PasswordHa
 }
 
 /** The password as both sides prepare it; what SASLprep prohibits is taken as it is, in NFC. */
-function prepare(password: string): Buffer {
-  return Buffer.from(saslprep(password) ?? password.normalize('NFC')).subarray(0, passwordBytesMax)
-}
+const prepare = (password: string): Buffer => Buffer.from(saslprep(password) ?? password.normalize('NFC'))
+
+const isTooLong = (password: string): boolean => password.length > passwordCharsMax
 
 function run(phc: Phc, password: string): Promise<Buffer> {
   const { memoryKiB, passes, lanes, salt, hash } = phc
@@ -155,7 +160,7 @@ interface Cache {
 }
 
 /** Keyed by an HMAC under a key of this process: a dump of it gives no password to try. */
-function createCache(clock: Clock, random: Random, keepMs: number, max: number): Cache {
+function createCache(clock: Clock | undefined, random: Random, keepMs: number, max: number): Cache {
   const key = random.bytes(32)
   const until = new Map<string, number>()
   return {
@@ -163,15 +168,38 @@ function createCache(clock: Clock, random: Random, keepMs: number, max: number):
       createHmac('sha256', key).update(phc).update('\0').update(prepare(password)).digest('base64'),
     has(tag) {
       const at = until.get(tag)
-      if (at === undefined) return false
+      if (at === undefined || clock === undefined) return false
       if (at > clock.now()) return true
       until.delete(tag)
       return false
     },
     add(tag) {
-      if (keepMs <= 0) return
+      if (keepMs <= 0 || clock === undefined) return
       if (until.size >= max) until.delete(until.keys().next().value as string)
       until.set(tag, clock.now() + keepMs)
     },
   }
+}
+
+/**
+ * The keys that a server stores for `password` (16 random octets are a good salt; 4096..200000 iterations). Works off the
+ * main thread. Rejects with a RangeError for a password that SASLprep prohibits or makes empty, and for a bad count.
+ */
+export function deriveScramKeys(
+  password: string,
+  salt: Uint8Array,
+  iterationCount = iterationCountMin,
+): Promise<ScramKeys> {
+  return new Promise((resolve, reject) => {
+    const prepared = saslprep(password)
+    if (prepared === undefined || prepared === '')
+      return reject(new RangeError('the password is empty or has characters that SASLprep prohibits'))
+    if (!(iterationCount >= iterationCountMin && iterationCount <= iterationCountMax))
+      return reject(new RangeError(`iterations: ${iterationCountMin} to ${iterationCountMax}`))
+    pbkdf2(prepared, salt, iterationCount, 32, 'sha256', (error, saltedPassword) => {
+      if (error !== null) return reject(error)
+      const { storedKey, serverKey } = keysOf(saltedPassword)
+      resolve({ salt, iterationCount, storedKey, serverKey })
+    })
+  })
 }

@@ -1,9 +1,7 @@
 // Owns what both sides of SCRAM-SHA-256 share: its messages as text, its keys and its proofs. No I/O, no state.
 // RFC 5802, RFC 7677 (SHA-256), RFC 5929 section 4 (tls-server-end-point), RFC 9266 (tls-exporter).
 
-import { createHash, createHmac, pbkdf2, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
-import type { ScramKeys } from '../base/scram-keys.ts'
-import { saslprep } from './saslprep.ts'
+import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
 
 /** RFC 7677 section 4: a server uses at least this, a client accepts no less. */
 export const iterationCountMin = 4096
@@ -38,7 +36,7 @@ export interface ClientKeys {
   readonly serverKey: Uint8Array
 }
 
-function keysOf(saltedPassword: Uint8Array): ClientKeys {
+export function keysOf(saltedPassword: Uint8Array): ClientKeys {
   const clientKey = hmac(saltedPassword, 'Client Key')
   return { clientKey, storedKey: sha256(clientKey), serverKey: hmac(saltedPassword, 'Server Key') }
 }
@@ -46,29 +44,6 @@ function keysOf(saltedPassword: Uint8Array): ClientKeys {
 /** Blocks for `iterationCount`; `password` is prepared already. */
 export const clientKeysSync = (password: string, salt: Uint8Array, iterationCount: number): ClientKeys =>
   keysOf(pbkdf2Sync(password, salt, iterationCount, 32, 'sha256'))
-
-/**
- * The keys that a server stores for `password` (16 random octets are a good salt; 4096..200000 iterations). Works off the
- * main thread. Rejects with a RangeError for a password that SASLprep prohibits or makes empty, and for a bad count.
- */
-export function deriveScramKeys(
-  password: string,
-  salt: Uint8Array,
-  iterationCount = iterationCountMin,
-): Promise<ScramKeys> {
-  return new Promise((resolve, reject) => {
-    const prepared = saslprep(password)
-    if (prepared === undefined || prepared === '')
-      return reject(new RangeError('the password is empty or has characters that SASLprep prohibits'))
-    if (!(iterationCount >= iterationCountMin && iterationCount <= iterationCountMax))
-      return reject(new RangeError(`iterations: ${iterationCountMin} to ${iterationCountMax}`))
-    pbkdf2(prepared, salt, iterationCount, 32, 'sha256', (error, saltedPassword) => {
-      if (error !== null) return reject(error)
-      const { storedKey, serverKey } = keysOf(saltedPassword)
-      resolve({ salt, iterationCount, storedKey, serverKey })
-    })
-  })
-}
 
 export const clientProof = (keys: ClientKeys, authMessage: string): Buffer =>
   xor(keys.clientKey, hmac(keys.storedKey, authMessage))
