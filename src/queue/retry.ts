@@ -34,3 +34,13 @@ export const defaultRetryPolicy: RetryPolicy = {
 export function destinationDelayMs(curve: RetryCurve, failureCount: number, fraction: number): number {
   return Math.max(1, Math.min(curve.maxMs, retryDelayMs(curve, failureCount, fraction)))
 }
+
+export interface RetryOptions extends Partial<Omit<RetryPolicy, 'delayNoticeAfterMs'>> {
+  readonly delayNoticeAfterMs?: number | undefined
+}
+
+/** What is given, over the defaults. A `delayNoticeAfterMs` that is there and undefined means never. */
+export function retryPolicy(options: RetryOptions = {}): RetryPolicy {
+  const { delayNoticeAfterMs, ...rest } = { ...defaultRetryPolicy, ...options }
+  return delayNoticeAfterMs === undefined ? rest : { ...rest, delayNoticeAfterMs }
+}

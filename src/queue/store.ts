@@ -90,7 +90,11 @@ export interface QueueStore {
   recover(): Promise<number>
   destinations(): Promise<readonly DestinationState[]>
   openBody(messageId: MessageId): Promise<BodyReader>
-  /** Current rows for an operator's act, leased as active in the same transaction so that no attempt starts meanwhile; rows being attempted are left out and reported as busy. */
+  /**
+   * Current rows for an operator's act, leased as active in the same transaction so that no attempt starts meanwhile;
+   * rows being attempted are left out and reported as busy. `delivery.state` says what each row was ('waiting' or
+   * 'held'); after a crash before the settle it is that again.
+   */
   takeByFilter(
     filter: QueueFilter,
     max: number,

@@ -1,0 +1,118 @@
+// Owns what has to be written and is not yet: every write is repeated, with growing waits, until the store has it. While
+// one fails the queue dials nothing (`isFailing`), and how many are open is known (`openCount`).
+
+import { AssertionFailed } from '../base/assert.ts'
+import type { Clock, Timer } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Counter } from '../base/metrics.ts'
+import { StoreFailure } from './store.ts'
+
+export interface WriterOptions {
+  readonly clock: Clock
+  readonly log: Log
+  readonly failures: Counter
+  /** Our own invariant broke, or the store is closed under us: nothing may be written any more. */
+  readonly onFatal: (error: unknown) => void
+  /** After each write that ended; the last argument of STYLE.md's "no new dialing". */
+  readonly onChange: () => void
+}
+
+interface OpenWrite {
+  readonly write: () => Promise<void>
+  readonly done: () => void
+}
+
+const firstWaitMs = 100
+const waitMaxMs = 5000
+
+export class Writer {
+  readonly #options: WriterOptions
+  #openCount = 0
+  #failed: OpenWrite[] = []
+  #retrying = 0
+  #waitMs = firstWaitMs
+  #timer: Timer | undefined = undefined
+  #dead = false
+
+  constructor(options: WriterOptions) {
+    this.#options = options
+  }
+
+  /** Writes asked for and not yet durable. */
+  get openCount(): number {
+    return this.#openCount
+  }
+
+  /** The store refused a write that has not been repeated with success yet. */
+  get isFailing(): boolean {
+    return this.#dead || this.#failed.length > 0 || this.#retrying > 0
+  }
+
+  /** `done` runs when it is written, and never before; not at all when the process has to stop. */
+  persist(write: () => Promise<void>, done: () => void): void {
+    this.#openCount++
+    this.#try({ write, done }, false)
+  }
+
+  #try(open: OpenWrite, again: boolean): void {
+    if (again) this.#retrying++
+    open.write().then(
+      () => {
+        if (again) this.#retrying--
+        this.#openCount--
+        if (again) this.#waitMs = firstWaitMs
+        this.#finish(open)
+      },
+      (error: unknown) => {
+        if (again) this.#retrying--
+        this.#refused(open, error)
+      },
+    )
+  }
+
+  #finish(open: OpenWrite): void {
+    try {
+      open.done()
+      this.#options.onChange()
+    } catch (error) {
+      this.#die(error)
+    }
+  }
+
+  #refused(open: OpenWrite, error: unknown): void {
+    const { clock, log, failures } = this.#options
+    failures.add(1)
+    if (error instanceof AssertionFailed || (error instanceof StoreFailure && error.code === 'closed'))
+      return this.#die(error)
+    if (error instanceof StoreFailure && error.code === 'corrupt') {
+      // The store has put the row aside; repeating would never end.
+      log.error({ err: error }, 'result dropped: its row cannot be read')
+      this.#openCount--
+      return this.#finish(open)
+    }
+    this.#failed.push(open)
+    if (this.#timer === undefined) {
+      log.error(
+        { err: error, waitMs: this.#waitMs, openCount: this.#openCount },
+        'store refuses results, delivery pauses',
+      )
+      this.#timer = clock.setTimer(this.#waitMs, () => this.#retry())
+      this.#waitMs = Math.min(waitMaxMs, this.#waitMs * 2)
+    }
+  }
+
+  #retry(): void {
+    this.#timer = undefined
+    if (this.#dead) return
+    const failed = this.#failed
+    this.#failed = []
+    for (const open of failed) this.#try(open, true)
+  }
+
+  #die(error: unknown): void {
+    if (this.#dead) return
+    this.#dead = true
+    this.#timer?.cancel()
+    this.#options.onFatal(error)
+  }
+}
