@@ -13,7 +13,7 @@ import { defaultLimits, type SmtpServerLimits } from '../server/session.ts'
 import type { Config, ConfigContext, HttpListenerConfig, ListenerConfig, TlsConfig } from './config.ts'
 import { domainsSchema } from './config-domains.ts'
 import type * as Input from './config-input.ts'
-import { formatPath, type Mistake, suggest } from './config-mistake.ts'
+import { formatPath, type Mistake } from './config-mistake.ts'
 import {
   byDomain,
   choice,
@@ -31,6 +31,7 @@ import {
   type ReadPart,
   resolveEnv,
   size,
+  toIssues,
   value,
 } from './config-values.ts'
 
@@ -123,17 +124,7 @@ export function parseMerged(merged: Record<string, unknown>, context: ConfigCont
 }
 
 function toMistakes(issue: z.core.$ZodIssue): readonly Mistake[] {
-  if (issue.code === 'unrecognized_keys') {
-    const known = issue.message.split(' ')
-    return issue.keys.map((key) => ({
-      path: formatPath([...issue.path, key]),
-      message: 'unknown setting',
-      suggestion: suggest(key, known),
-    }))
-  }
-  const suggestion = issue.code === 'custom' ? issue.params?.suggestion : undefined
-  const mistake = { path: formatPath(issue.path), message: issue.message }
-  return [typeof suggestion === 'string' ? { ...mistake, suggestion } : mistake]
+  return toIssues(issue).map(({ path, message, params }) => ({ path: formatPath(path), message, ...params }))
 }
 
 /** In the order of the file; every part is read even where another is wrong. */

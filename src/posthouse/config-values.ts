@@ -43,8 +43,9 @@ export function inside<T>(read: (input: unknown, part: ReadPart, note: Note) => 
     const part: ReadPart = (schema, partInput, ...path) => {
       const result = schema.safeParse(partInput)
       if (result.success) return result.data
-      for (const issue of result.error.issues) {
-        context.issues.push({ ...issue, path: [...path, ...issue.path], input: undefined } as Issue)
+      // As issues of our own: zod lets a transform run on the left-over of a value whose only issue is an unknown key.
+      for (const issue of result.error.issues.flatMap(toIssues)) {
+        context.issues.push({ ...issue, path: [...path, ...issue.path] })
       }
       throw new AlreadyNoted()
     }
@@ -74,13 +75,35 @@ export function attempt<T>(note: Note, path: readonly PropertyKey[], read: () =>
   }
 }
 
-const custom = (message: string, suggestion: string | undefined, path: readonly PropertyKey[]): Issue => ({
+type CustomIssue = {
+  readonly code: 'custom'
+  readonly message: string
+  readonly path: PropertyKey[]
+  readonly params: { readonly suggestion?: string }
+  readonly input: undefined
+}
+
+const custom = (
+  message: string,
+  suggestion: string | undefined,
+  path: readonly PropertyKey[],
+): CustomIssue => ({
   code: 'custom',
   message,
   path: [...path],
   params: suggestion === undefined ? {} : { suggestion },
   input: undefined,
 })
+
+/** One for each mistake, with its suggestion in `params`. */
+export function toIssues(issue: z.core.$ZodIssue): readonly CustomIssue[] {
+  if (issue.code === 'unrecognized_keys') {
+    const known = issue.message.split(' ')
+    return issue.keys.map((key) => custom('unknown setting', suggest(key, known), [...issue.path, key]))
+  }
+  const suggestion: unknown = issue.code === 'custom' ? issue.params?.suggestion : undefined
+  return [custom(issue.message, typeof suggestion === 'string' ? suggestion : undefined, issue.path)]
+}
 
 export const isRecord = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
@@ -95,7 +118,7 @@ export function describe(input: unknown): string {
 const unlike = (what: string, issue: { readonly input?: unknown }): string =>
   `must be ${what}, not ${describe(issue.input)}`
 
-/** Known keys only. The message of an unknown key is the list of known ones, by spaces: see config-schema's toMistakes. */
+/** Known keys only. The message of an unknown key is the list of known ones, by spaces: see {@link toIssues}. */
 export const object = <S extends z.core.$ZodLooseShape>(shape: S): z.ZodObject<S, z.core.$strict> =>
   z.strictObject(shape, {
     error: (issue) =>
