@@ -1,7 +1,8 @@
 // Owns idle sessions and the count of open ones, per key (destination and identity). It never lets more connections of a
-// key exist than allowed; it dials nothing and queues no mail: who finds no room waits for a slot.
+// key exist than allowed; it dials nothing and queues no mail: who finds no room may wait for a change.
 
 import type { Clock, Timer } from '../base/clock.ts'
+import { AbortFan } from './abort-fan.ts'
 import type { ClientSession } from './session.ts'
 
 export interface PoolOptions {
@@ -36,6 +37,7 @@ export interface Slot {
 export class SessionPool {
   readonly #options: Required<PoolOptions>
   readonly #places = new Map<string, Place>()
+  readonly #fan = new AbortFan()
   #timer: Timer | undefined
   #closed = false
   #idleCount = 0
@@ -73,32 +75,31 @@ export class SessionPool {
     return undefined
   }
 
-  /** Room for one more connection, at once or when it comes; an idle one that did not fit makes way. */
-  slot(key: string, connectionsMax: number, signal: AbortSignal): Slot | Promise<Slot> {
+  /** Room for one more connection, or undefined; then wait for `change` and look again. */
+  slot(key: string, connectionsMax: number): Slot | undefined {
     const place = this.#place(key)
-    if (place.openCount < connectionsMax) return this.#slot(key, place)
-    const oldest = place.idle.shift()
-    if (oldest !== undefined) {
-      this.#idleCount--
-      void oldest.session.quit()
-    }
-    return this.#waitForSlot(key, connectionsMax, signal)
+    return place.openCount < connectionsMax ? this.#slot(key, place) : undefined
   }
 
-  async #waitForSlot(key: string, connectionsMax: number, signal: AbortSignal): Promise<Slot> {
-    for (;;) {
-      signal.throwIfAborted()
-      const place = this.#place(key)
-      if (place.openCount < connectionsMax) return this.#slot(key, place)
-      await new Promise<void>((resolve) => {
-        const wake = (): void => {
-          signal.removeEventListener('abort', wake)
-          resolve()
-        }
-        signal.addEventListener('abort', wake)
-        place.waiters.push(wake)
+  /**
+   * Resolves when a session of this key was given back or is gone. Idle ones that did not fit the caller make way:
+   * call it only after `take` and `slot` gave nothing. Rejects when aborted.
+   */
+  change(key: string, signal: AbortSignal): Promise<void> {
+    const place = this.#place(key)
+    void place.idle[0]?.session.quit()
+    return new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(signal.reason)
+      const stopWatching = this.#fan.add(signal, () => {
+        place.waiters = place.waiters.filter((one) => one !== wake)
+        reject(signal.reason)
       })
-    }
+      const wake = (): void => {
+        stopWatching()
+        resolve()
+      }
+      place.waiters.push(wake)
+    })
   }
 
   #slot(key: string, place: Place): Slot {
@@ -129,8 +130,7 @@ export class SessionPool {
     const { transactionsMax, clock, idleTimeoutMs } = this.#options
     const place = this.#place(key)
     const most = Math.min(transactionsMax, session.capabilities.transactionsMax ?? transactionsMax)
-    // Who waits for a slot is better served by this very session, but cannot be told; so it makes room.
-    if (!session.usable || this.#closed || session.transactionCount >= most || place.waiters.length > 0) {
+    if (!session.usable || this.#closed || session.transactionCount >= most) {
       void session.quit()
       return
     }
@@ -143,6 +143,7 @@ export class SessionPool {
       place.idle.splice(at, 1)
       this.#idleCount--
     }
+    place.waiters.shift()?.()
     this.#timer ??= clock.setTimer(idleTimeoutMs, () => this.#sweep())
   }
 

@@ -29,7 +29,7 @@ import type {
   Transaction,
   TransactionResult,
 } from '../smtp/transaction.ts'
-import { HostHealth, type HostHealthOptions } from './host-health.ts'
+import { HostHealth, type HostHealthOptions, type HostProblem } from './host-health.ts'
 import { hasUtf8Header, type WirePath, wirePath } from './message-needs.ts'
 import { type Deferred, deferred, failed, openingDeferred, outcomeOf } from './outcome.ts'
 import type { Route, TlsPolicy } from './route.ts'
@@ -207,32 +207,46 @@ export class RelayTransport implements Transport {
   /** A session that can take this message: an idle one, or a new one to the next host that answers. */
   async #lease(search: Search, run: Run, signal: AbortSignal): Promise<Lease | NoLease> {
     const { target } = search
-    const idle = search.mayReuse ? this.#idle(target, search.needsUtf8) : undefined
-    if (idle !== undefined) return idle
-    search.candidates ??= await this.#candidates(target, signal)
-    if (!Array.isArray(search.candidates)) return search.candidates
+    const key = target.destination
     for (;;) {
-      if (signal.aborted) return { outcome: deferred('4.3.2', 'stopped'), destination: 'up' }
-      const candidate = search.candidates[search.next++]
-      if (candidate === undefined) return search.exhausted(this.#options.clock.now())
-      const key = `${formatAddress(candidate.address)}:${target.port}`
-      const gate = this.health.enter(key)
-      if (gate.kind === 'wait') {
-        await gate.until
-        search.next--
-        continue
-      }
-      if (gate.kind === 'skip') {
-        search.skipped(candidate, gate.problem)
-        run.host({
-          ...describe(candidate, target),
-          error: `not tried, it failed a moment ago: ${gate.problem.reason}`,
-        })
-        continue
-      }
-      const lease = await this.#open(candidate, key, search, run, signal)
-      if (lease !== undefined) return lease
+      const idle = search.mayReuse ? this.#idle(target, search.needsUtf8) : undefined
+      if (idle !== undefined) return idle
+      const slot = this.pool.slot(key, this.#connectionsMax)
+      if (slot === undefined) await this.pool.change(key, signal)
+      else return await this.#connect(search, run, slot, signal)
     }
+  }
+
+  /** A new session to the next host that answers; the slot goes with it, or is given back. */
+  async #connect(search: Search, run: Run, slot: Slot, signal: AbortSignal): Promise<Lease | NoLease> {
+    const { target } = search
+    let lease: Lease | undefined
+    try {
+      search.candidates ??= await this.#candidates(target, signal)
+      if (!Array.isArray(search.candidates)) return search.candidates
+      while (lease === undefined) {
+        if (signal.aborted) return { outcome: deferred('4.3.2', 'stopped'), destination: 'up' }
+        const candidate = search.candidates[search.next++]
+        if (candidate === undefined) return search.exhausted(this.#options.clock.now())
+        const key = `${formatAddress(candidate.address)}:${target.port}`
+        let gate = this.health.enter(key)
+        while (gate.kind === 'wait') {
+          await gate.until
+          gate = this.health.enter(key)
+        }
+        if (gate.kind === 'dial') lease = await this.#open(candidate, key, search, run, slot, signal)
+        else this.#skip(candidate, gate.problem, search, run)
+      }
+      return lease
+    } finally {
+      if (lease === undefined) slot.release()
+    }
+  }
+
+  #skip(candidate: Candidate, problem: HostProblem, search: Search, run: Run): void {
+    search.skipped(candidate, problem)
+    const error = `not tried, it failed a moment ago: ${problem.reason}`
+    run.host({ ...describe(candidate, search.target), error })
   }
 
   #idle(target: Target, needsUtf8: boolean): Lease | undefined {
@@ -251,19 +265,12 @@ export class RelayTransport implements Transport {
     key: string,
     search: Search,
     run: Run,
+    slot: Slot,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
     const { target } = search
-    let slot: Slot
-    try {
-      slot = await this.pool.slot(target.destination, this.#connectionsMax, signal)
-    } catch (error) {
-      this.health.leave(key)
-      throw error
-    }
     const opened = await openSession(this.#openOptions(candidate, target), signal)
     if (!opened.ok) {
-      slot.release()
       const { failure } = opened
       if (signal.aborted) this.health.leave(key)
       else this.health.settle(key, isHostDown(failure) ? failure.reason : undefined)
@@ -280,15 +287,18 @@ export class RelayTransport implements Transport {
     const { session } = opened
     this.health.settle(key, undefined)
     this.#connections.add(1, { result: 'open' })
-    session.onClosed = slot.release
     const tls = session.tlsText
     const report: HostReport = { ...describe(candidate, target), ...(tls !== undefined && { tls }) }
     const place = { target, remoteMta: nameOf(candidate), report, reusedReport: { ...report, reused: true } }
     this.#places.set(session, place)
-    if (!search.needsUtf8 || session.capabilities.smtputf8) return { session, place, reused: false }
+    if (!search.needsUtf8 || session.capabilities.smtputf8) {
+      session.onClosed = slot.release
+      return { session, place, reused: false }
+    }
     search.lacksUtf8(run.needsWhy, nameOf(candidate))
     run.host({ ...report, error: 'the host does not offer SMTPUTF8' })
-    this.pool.put(target.destination, session)
+    // Its slot is ours until the next host is asked.
+    await session.quit()
     return undefined
   }
 

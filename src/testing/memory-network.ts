@@ -95,7 +95,10 @@ export class MemoryConnection implements Connection {
   }
 
   attach(handler: ConnectionHandler): void {
+    const first = this.#handler === undefined
     this.#handler = handler
+    // Closed before anyone listened: it is told now.
+    if (first && this.#closed) this.#defer(() => handler.close(this.#closeError))
     this.#schedule()
   }
 

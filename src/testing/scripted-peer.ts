@@ -1,6 +1,7 @@
 // Owns a small SMTP or LMTP server for tests of clients: well-behaved unless its script says otherwise at a stage. It
 // records what it was told, how many writes that took, and keeps every message it took. Not a server for anything else.
 
+import type { Clock } from '../base/clock.ts'
 import type { Connection } from '../base/connection.ts'
 
 export type PeerStage =
@@ -18,7 +19,7 @@ export type PeerStage =
   | 'RSET'
   | 'QUIT'
 
-/** Reply text without its last CRLF; or: 'DROP' resets, 'CLOSE' ends in order, 'SILENT' never answers. */
+/** Reply text without its last CRLF; or: 'DROP' resets, 'CLOSE' ends in order, 'SILENT' never says anything again. */
 export type PeerAnswer = string
 
 export interface PeerScript {
@@ -30,6 +31,8 @@ export interface PeerScript {
   readonly behindStartTls?: string
   /** The handshake fails. */
   readonly brokenTls?: boolean
+  /** The answer at this stage, and all after it, comes so much later. */
+  readonly slow?: { readonly stage: PeerStage; readonly ms: number; readonly clock: Clock }
 }
 
 export interface PeerMessage {
@@ -69,6 +72,7 @@ export class ScriptedPeer {
 class PeerSession {
   readonly #peer: ScriptedPeer
   readonly #connection: Connection
+  #open = true
   #buffer = Buffer.alloc(0)
   #counts = new Map<PeerStage, number>()
   #mail = ''
@@ -89,7 +93,7 @@ class PeerSession {
         this.#read()
       },
       end: () => this.#connection.end(),
-      close: () => void this.#peer.openCount--,
+      close: () => this.#gone(),
       drain: () => {},
     })
     this.#answer('greeting', '', '220 peer.test ESMTP')
@@ -196,10 +200,18 @@ class PeerSession {
       case 'QUIT':
         this.#answer('QUIT', line, '221 2.0.0 bye')
         this.#connection.end()
+        this.#gone()
         return
       default:
         this.#send('500 5.5.2 what?')
     }
+  }
+
+  /** For the counts, a connection is gone when we have said goodbye. */
+  #gone(): void {
+    if (!this.#open) return
+    this.#open = false
+    this.#peer.openCount--
   }
 
   #startTls(line: string): void {
@@ -220,6 +232,8 @@ class PeerSession {
   }
 
   #lastCode = ''
+  /** Answers that wait for the slow one before them. */
+  #held: Buffer[] | undefined
 
   /** Whether the answer was positive (2xx or 3xx). */
   #answer(stage: PeerStage, line: string, usual: string): boolean {
@@ -228,15 +242,27 @@ class PeerSession {
     const answer = this.#peer.script.answer?.(stage, line, count) ?? usual
     if (answer === 'DROP') this.#connection.destroy()
     if (answer === 'CLOSE') this.#connection.end()
-    if (answer === 'DROP' || answer === 'CLOSE') this.#mode = 'dead'
-    if (answer === 'DROP' || answer === 'CLOSE' || answer === 'SILENT') return false
+    if (answer === 'DROP' || answer === 'CLOSE' || answer === 'SILENT') {
+      this.#mode = 'dead'
+      return false
+    }
+    const slow = this.#peer.script.slow
+    if (slow?.stage === stage) {
+      this.#held ??= []
+      slow.clock.setTimer(slow.ms, () => {
+        for (const bytes of this.#held ?? []) this.#connection.write(bytes)
+        this.#held = undefined
+      })
+    }
     this.#send(answer)
     return this.#lastCode < '4'
   }
 
   #send(text: string): void {
     this.#lastCode = text.slice(0, 3)
-    this.#connection.write(Buffer.from(`${text}\r\n`))
+    const bytes = Buffer.from(`${text}\r\n`)
+    if (this.#held === undefined) this.#connection.write(bytes)
+    else this.#held.push(bytes)
     if (this.#lastCode === '421') {
       this.#mode = 'dead'
       this.#connection.end()
