@@ -42,7 +42,8 @@ export class Accounts {
   constructor(options: AccountsOptions) {
     this.#options = options
     const { domains } = options.config
-    for (const account of domains.flatMap((domain) => domain.accounts)) this.#configured.set(key(account.name), account)
+    for (const account of domains.flatMap((domain) => domain.accounts))
+      this.#configured.set(key(account.name), account)
     this.directory = new Directory(domains, [...this.#configured.values()])
   }
 
@@ -54,7 +55,12 @@ export class Accounts {
     for (const account of this.#configured.values()) {
       if (account.password.kind !== 'generated' || this.#stored.has(key(account.name))) continue
       const password = makePassword()
-      const row = { name: account.name, passwordHash: await hash(password), enabled: true, createdAt: clock.now() }
+      const row = {
+        name: account.name,
+        passwordHash: await hash(password),
+        enabled: true,
+        createdAt: clock.now(),
+      }
       await store.accountPut(row)
       this.#stored.set(key(account.name), row)
       made.push({ name: account.name, password })
@@ -70,9 +76,18 @@ export class Accounts {
     const account = this.directory.findAccount(username)
     if (account === undefined || !account.enabled) return undefined
     const configured = this.#configured.get(key(account.name))
-    if (configured !== undefined && configured.password.kind !== 'generated') return { name: account.name, secret: configured.password }
+    if (configured !== undefined && configured.password.kind !== 'generated')
+      return { name: account.name, secret: configured.password }
     const phc = this.#stored.get(key(account.name))?.passwordHash
     return { name: account.name, secret: phc === undefined ? { kind: 'none' } : { kind: 'hash', phc } }
+  }
+
+  /** The account whose mailbox takes mail for this address of ours today; an alias counts where it stands for one. */
+  accountFor(address: string): string | undefined {
+    const mailbox = tryParseMailbox(address)
+    const resolution = mailbox === undefined ? undefined : this.directory.resolve(mailbox)
+    const target = resolution?.kind === 'targets' ? resolution.targets[0] : undefined
+    return target?.kind === 'account' ? target.account : undefined
   }
 
   list(): readonly AccountView[] {
@@ -84,13 +99,20 @@ export class Accounts {
     }))
     const fromStore = [...this.#stored.values()]
       .filter((row) => !this.#configured.has(key(row.name)))
-      .map((row) => ({ name: row.name, enabled: row.enabled, source: 'store' as const, hasPassword: row.passwordHash !== undefined, createdAt: row.createdAt }))
+      .map((row) => ({
+        name: row.name,
+        enabled: row.enabled,
+        source: 'store' as const,
+        hasPassword: row.passwordHash !== undefined,
+        createdAt: row.createdAt,
+      }))
     return [...fromConfig, ...fromStore].sort((a, b) => (a.name < b.name ? -1 : 1))
   }
 
   async add(given: string, password?: string): Promise<AccountSecret> {
     const name = this.#fullName(given)
-    if (this.#configured.has(key(name))) throw new ControlError('conflict', `${name} stands in the configuration file already`)
+    if (this.#configured.has(key(name)))
+      throw new ControlError('conflict', `${name} stands in the configuration file already`)
     if (this.#stored.has(key(name))) throw new ControlError('conflict', `${name} exists already`)
     return this.#put({ name, enabled: true, createdAt: this.#options.clock.now() }, password)
   }
@@ -99,7 +121,10 @@ export class Accounts {
     const name = this.#fullName(given)
     const configured = this.#configured.get(key(name))
     if (configured !== undefined && configured.password.kind !== 'generated') {
-      throw new ControlError('conflict', `the password of ${name} stands in the configuration file: change it there`)
+      throw new ControlError(
+        'conflict',
+        `the password of ${name} stands in the configuration file: change it there`,
+      )
     }
     return this.#put(this.#row(name), password)
   }
@@ -123,7 +148,10 @@ export class Accounts {
 
   async #put(row: AccountRow, given: string | undefined): Promise<AccountSecret> {
     if (given !== undefined && (given.length < passwordCharsMin || given.length > passwordCharsMax)) {
-      throw new ControlError('invalid', `a password has ${passwordCharsMin} to ${passwordCharsMax} characters`)
+      throw new ControlError(
+        'invalid',
+        `a password has ${passwordCharsMin} to ${passwordCharsMax} characters`,
+      )
     }
     const password = given ?? makePassword()
     const next = { ...row, passwordHash: await this.#options.hash(password) }
@@ -144,7 +172,8 @@ export class Accounts {
   }
 
   #refuseConfigured(name: string): void {
-    if (this.#configured.has(key(name))) throw new ControlError('conflict', `${name} stands in the configuration file: change it there`)
+    if (this.#configured.has(key(name)))
+      throw new ControlError('conflict', `${name} stands in the configuration file: change it there`)
   }
 
   #fullName(given: string): string {
@@ -153,9 +182,13 @@ export class Accounts {
       throw new ControlError('invalid', `say which domain: ${given}@${domains.slice(0, 5).join(', ')}`)
     }
     const mailbox = tryParseMailbox(given.includes('@') ? given : `${given}@${domains[0] ?? ''}`)
-    if (mailbox === undefined) throw new ControlError('invalid', `'${given.slice(0, 100)}' is not a mail address`)
+    if (mailbox === undefined)
+      throw new ControlError('invalid', `'${given.slice(0, 100)}' is not a mail address`)
     if (!this.directory.isOurs(mailbox.domain)) {
-      throw new ControlError('invalid', `${mailbox.domain} is not one of our domains: add it to 'domains' in the configuration`)
+      throw new ControlError(
+        'invalid',
+        `${mailbox.domain} is not one of our domains: add it to 'domains' in the configuration`,
+      )
     }
     return `${mailbox.localPart.toLowerCase()}@${mailbox.domain}`
   }

@@ -4,7 +4,16 @@
 import type { Clock } from '../base/clock.ts'
 import type { Mailbox } from '../base/mailbox.ts'
 import { formatDeliveredTo, formatReturnPath } from '../message/trace.ts'
-import type { BodySource, Delivery, Message, MessageOrigin, NewMessage, Placement, TimelineEvent } from '../queue/types.ts'
+import type { DeliverySeed } from '../queue/schedule.ts'
+import type {
+  BodySource,
+  Delivery,
+  Message,
+  MessageOrigin,
+  NewMessage,
+  Placement,
+  TimelineEvent,
+} from '../queue/types.ts'
 import type { MailParameters, RcptParameters, ReversePath } from '../smtp/envelope.ts'
 import type { Target } from './directory.ts'
 import type { RoutedDomain, Router } from './router.ts'
@@ -26,19 +35,6 @@ export interface IntakeMessage {
   readonly origin: MessageOrigin
   /** What was changed or found on the way in; goes into the timeline. */
   readonly notes: readonly string[]
-}
-
-/** A delivery as the intake knows it; the queue adds its times. */
-export interface DeliverySeed {
-  readonly messageId: string
-  readonly seq: number
-  readonly recipient: string
-  readonly domain: string
-  readonly destination: string
-  readonly held: boolean
-  readonly notify?: RcptParameters['notify']
-  readonly orcpt?: string
-  readonly alias?: string
 }
 
 export interface IntakeOptions {
@@ -84,7 +80,7 @@ export class Intake {
         if (seen.has(key)) continue
         seen.add(key)
         const delivery = this.#options.schedule(seedOf(recipient, target, where, id, seq++), now)
-        const placement = this.#placementNow(delivery, recipient, target, message, now)
+        const placement = this.#placementNow(delivery, target, message, now)
         if (placement === undefined) deliveries.push(delivery)
         else {
           settled.push({ delivery, placement })
@@ -97,17 +93,16 @@ export class Intake {
 
   #where(target: Target): RoutedDomain {
     const { router } = this.#options
-    return target.kind === 'account' ? router.local(target.mailbox.domain) : router.outside(target.mailbox.domain)
+    return target.kind === 'account'
+      ? router.local(target.mailbox.domain)
+      : router.outside(target.mailbox.domain)
   }
 
-  /**
-   * Local and captured mail is placed by the accepting transaction itself: one sync, and no queue row. Where somebody
-   * asked to be told of success the queue does it, since it writes the DSN.
-   */
-  #placementNow(delivery: Delivery, recipient: AcceptedRecipient, target: Target, message: Message, now: number): Placement | undefined {
-    if (recipient.parameters.notify?.includes('SUCCESS')) return undefined
+  /** Local and captured mail is placed by the accepting transaction itself: one sync, and no queue row. */
+  #placementNow(delivery: Delivery, target: Target, message: Message, now: number): Placement | undefined {
     if (delivery.destination !== 'local' && delivery.destination !== 'capture') return undefined
-    const account = delivery.destination === 'capture' ? 'capture' : target.kind === 'account' ? target.account : 'capture'
+    const account =
+      delivery.destination === 'capture' ? 'capture' : target.kind === 'account' ? target.account : 'capture'
     return placement(account, message.reversePath, delivery.recipient, now)
   }
 }
@@ -122,12 +117,23 @@ export function placement(account: string, reversePath: string, recipient: strin
   }
 }
 
-function seedOf(recipient: AcceptedRecipient, target: Target, where: RoutedDomain, messageId: string, seq: number): DeliverySeed {
+function seedOf(
+  recipient: AcceptedRecipient,
+  target: Target,
+  where: RoutedDomain,
+  messageId: string,
+  seq: number,
+): DeliverySeed {
   const { notify, orcpt } = recipient.parameters
   return {
     messageId,
     seq,
-    recipient: target.kind === 'account' ? (recipient.viaAlias ? target.account : target.mailbox.text) : target.mailbox.text,
+    recipient:
+      target.kind === 'account'
+        ? recipient.viaAlias
+          ? target.account
+          : target.mailbox.text
+        : target.mailbox.text,
     domain: target.mailbox.domain,
     destination: where.destination,
     held: where.held,
@@ -139,13 +145,24 @@ function seedOf(recipient: AcceptedRecipient, target: Target, where: RoutedDomai
 
 function accepted(incoming: IntakeMessage, at: number): TimelineEvent {
   const recipients = incoming.recipients.slice(0, 20).map((each) => each.address.text)
-  const data = { recipientCount: incoming.recipients.length, recipients, ...(incoming.notes.length > 0 && { notes: incoming.notes }) }
+  const data = {
+    recipientCount: incoming.recipients.length,
+    recipients,
+    ...(incoming.notes.length > 0 && { notes: incoming.notes }),
+  }
   return { messageId: incoming.id, at, kind: 'accepted', data }
 }
 
 function expanded(recipient: AcceptedRecipient, messageId: string, at: number): TimelineEvent {
-  const to = recipient.targets.slice(0, 20).map((target) => (target.kind === 'account' ? target.account : target.mailbox.text))
-  return { messageId, at, kind: 'expanded', data: { alias: recipient.address.text, to, count: recipient.targets.length } }
+  const to = recipient.targets
+    .slice(0, 20)
+    .map((target) => (target.kind === 'account' ? target.account : target.mailbox.text))
+  return {
+    messageId,
+    at,
+    kind: 'expanded',
+    data: { alias: recipient.address.text, to, count: recipient.targets.length },
+  }
 }
 
 function placed(delivery: Delivery, where: Placement, at: number): TimelineEvent {
@@ -153,4 +170,3 @@ function placed(delivery: Delivery, where: Placement, at: number): TimelineEvent
   const data = { how, recipient: delivery.recipient, account: where.account, mailbox: where.mailbox }
   return { messageId: delivery.messageId, seq: delivery.seq, at, kind: 'delivered', data }
 }
-

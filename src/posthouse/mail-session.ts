@@ -48,6 +48,7 @@ export class MailSession implements SmtpSession {
   #reversePath: ReversePath = null
   #parameters: MailParameters = {}
   #recipients: AcceptedRecipient[] = []
+  #isRelayNetwork: boolean | undefined
 
   constructor(options: MailSessionOptions, info: SessionInfo) {
     this.#options = options
@@ -76,7 +77,7 @@ export class MailSession implements SmtpSession {
       remoteAddress: this.#info.remote.address,
       identity: this.#info.identity,
       isOurDomain: resolution.kind !== 'foreign',
-      isRelayNetwork: mayRelay(this.#info.remote.address),
+      isRelayNetwork: (this.#isRelayNetwork ??= mayRelay(this.#info.remote.address)),
     })
     if (verdict.kind === 'refuse') return verdict
     let targets: readonly Target[]
@@ -113,7 +114,10 @@ export class MailSession implements SmtpSession {
 
   readonly #ownAddresses = (identity: string, sender: Mailbox): boolean => {
     const resolution = this.#options.directory.resolve(sender)
-    return resolution.kind === 'targets' && resolution.targets.some((target) => target.kind === 'account' && target.account === identity)
+    return (
+      resolution.kind === 'targets' &&
+      resolution.targets.some((target) => target.kind === 'account' && target.account === identity)
+    )
   }
 }
 
@@ -149,7 +153,8 @@ class MessageSink implements BodySink {
 
   finish(): MaybePromise<Verdict | readonly Verdict[]> {
     const finished = this.#body.finish()
-    const verdict = finished instanceof Promise ? finished.then((done) => this.#commit(done)) : this.#commit(finished)
+    const verdict =
+      finished instanceof Promise ? finished.then((done) => this.#commit(done)) : this.#commit(finished)
     if (this.#options.kind !== 'lmtp') return verdict
     // RFC 2033 section 4.2: one reply for each accepted recipient; ours are committed together.
     const each = (one: Verdict): readonly Verdict[] => this.#recipients.map(() => one)
@@ -179,8 +184,13 @@ class MessageSink implements BodySink {
 
   #notStored(cause: unknown): Verdict {
     const full = cause instanceof StoreFailure && cause.code === 'full'
-    this.#options.log.error({ sessionId: this.#info.id, messageId: this.#id, cause: String(cause) }, 'commit failed')
-    return refuse(full ? noSpace : reply(451, '3.0', `could not store the message, try again later (${this.#info.id})`))
+    this.#options.log.error(
+      { sessionId: this.#info.id, messageId: this.#id, cause: String(cause) },
+      'commit failed',
+    )
+    return refuse(
+      full ? noSpace : reply(451, '3.0', `could not store the message, try again later (${this.#info.id})`),
+    )
   }
 
   /** Called once with the whole header section: loops, submission fix-ups, and our Received on top. */
@@ -210,7 +220,9 @@ class MessageSink implements BodySink {
   }
 
   #localRecipients(): readonly string[] {
-    return this.#recipients.flatMap((each) => each.targets.flatMap((target) => (target.kind === 'account' ? target.mailbox.text : [])))
+    return this.#recipients.flatMap((each) =>
+      each.targets.flatMap((target) => (target.kind === 'account' ? target.mailbox.text : [])),
+    )
   }
 
   #origin(): MessageOrigin {

@@ -1,7 +1,7 @@
-// Owns our version: the one of package.json, which lies two folders up from source and from the built files alike.
+// Owns the version, read from package.json: the same file in a checkout and in the installed package.
 
 import { readFileSync } from 'node:fs'
 
-const packageJson: unknown = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
+const file = new URL('../../package.json', import.meta.url)
 
-export const version: string = String((packageJson as { readonly version?: unknown }).version ?? 'unknown')
+export const version: string = (JSON.parse(readFileSync(file, 'utf8')) as { version: string }).version

@@ -1,0 +1,549 @@
+// Owns the server as one object: opens what exists in the right order, introduces the parts to each other, and closes
+// them in the opposite order so that nothing accepted is lost. The only caller of constructors.
+
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { tryParseMailbox } from '../base/address.ts'
+import type { Clock, Timer } from '../base/clock.ts'
+import type { Connection, Dialer, Endpoint, Listener } from '../base/connection.ts'
+import { createIdSource } from '../base/id.ts'
+import { ipVersion, parseNetworkList } from '../base/ip.ts'
+import { type Log, silentLog } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import { resolveHost, resolveRoute } from '../client/mx.ts'
+import { createCachingResolver } from '../dns/cache.ts'
+import type { Lookup } from '../dns/lookup.ts'
+import type { Resolver } from '../dns/resolver.ts'
+import { type ControlApi, ControlError, type ListenerStatus, type ServerStatus } from '../http/control-api.ts'
+import { createMetrics, type MetricsRegistry } from '../http/metrics.ts'
+import { makeSelfSigned } from '../net/certificate.ts'
+import { createDialer } from '../net/dial.ts'
+import { createDnsClient } from '../net/dns-client.ts'
+import { formatEndpoint } from '../net/endpoint.ts'
+import { ListenFailure, listen } from '../net/listen.ts'
+import { realClock } from '../net/real-clock.ts'
+import { realRandom } from '../net/real-random.ts'
+import { createSecureContextHolder, type SecureContextHolder } from '../net/secure-context.ts'
+import { createAuthThrottle } from '../policy/auth-throttle.ts'
+import type { ListenerKind } from '../policy/relay-decision.ts'
+import { createQueue, type Queue } from '../queue/queue.ts'
+import type { Routed } from '../queue/reports.ts'
+import { defaultRetryPolicy, type RetryPolicy } from '../queue/retry.ts'
+import type { Transport } from '../queue/transport.ts'
+import { createRelayTransport } from '../relay/relay-transport.ts'
+import { createPasswordHasher, type PasswordHasher } from '../sasl/password.ts'
+import { createSmtpServer, type SmtpServer } from '../server/smtp-server.ts'
+import {
+  createCaptureTransport,
+  createDiscardTransport,
+  createLocalTransport,
+} from '../store/local-transport.ts'
+import { createSqliteStore } from '../store/sqlite/sqlite-store.ts'
+import type { Store } from '../store/store.ts'
+import { Accounts } from './accounts.ts'
+import { createAuthenticator } from './authenticator.ts'
+import { type Config, lookupByDomain, type SmtpListenerName } from './config.ts'
+import { createControl } from './control.ts'
+import { type HttpListeners, ListenError, openHttpListeners } from './http-listeners.ts'
+import { Intake } from './intake.ts'
+import { MailSession } from './mail-session.ts'
+import { Router } from './router.ts'
+import { type PemPair, readPair, selfSignedPair, watchPair } from './tls-files.ts'
+import { version } from './version.ts'
+
+/** What a test or a simulator puts in place of the world. */
+export interface PosthouseDeps {
+  readonly log?: Log
+  readonly clock?: Clock
+  readonly random?: Random
+  readonly dialer?: Dialer
+  readonly resolver?: Resolver
+  readonly metrics?: MetricsRegistry
+  /** Default: SQLite under `dataDir`. */
+  readonly openStore?: (onFatal: (cause: Error) => void) => Promise<Store>
+  /** Told when nothing can go on safely (a failed fsync); default: logs and exits with 70. */
+  readonly onFatal?: (cause: Error) => void
+  readonly configFile?: string
+}
+
+export interface StartReport {
+  /** Passwords made on this start; to be shown once. */
+  readonly newPasswords: readonly { readonly name: string; readonly password: string }[]
+  readonly listeners: readonly ListenerStatus[]
+}
+
+export interface Posthouse {
+  /** Opens store and listeners. Rejects with a ListenError or StoreFailure; then nothing stays open. */
+  start(): Promise<StartReport>
+  /** Stops accepting, finishes what is under way within `stop.timeout`, closes. Idempotent. */
+  stop(): Promise<void>
+  readonly control: ControlApi
+  /** Resolves when it has stopped, whoever asked. */
+  readonly stopped: Promise<void>
+}
+
+const spaceCheckMs = 2_000
+const pruneEveryMs = 60_000
+const pruneRowsMax = 2_000
+
+interface OpenListener {
+  readonly name: SmtpListenerName
+  readonly server: SmtpServer
+  readonly listener: Listener
+  readonly tls: ListenerStatus['tls']
+}
+
+/** The whole server over `config`. Nothing is opened before `start()`. */
+export function createPosthouse(config: Config, deps: PosthouseDeps = {}): Posthouse {
+  return new PosthouseServer(config, deps)
+}
+
+class PosthouseServer implements Posthouse {
+  readonly #config: Config
+  readonly #deps: PosthouseDeps
+  readonly #log: Log
+  readonly #clock: Clock
+  readonly #random: Random
+  readonly #metrics: MetricsRegistry
+  readonly control: ControlApi
+  readonly stopped: Promise<void>
+  #resolveStopped: () => void = () => {}
+
+  #state: ServerStatus['state'] = 'starting'
+  #startedAt = 0
+  #store: Store | undefined
+  #accounts: Accounts | undefined
+  #queue: Queue | undefined
+  #http: HttpListeners | undefined
+  #listeners: OpenListener[] = []
+  #transports: readonly Transport[] = []
+  #low = false
+  #timers = new Set<Timer>()
+  #closers: (() => void)[] = []
+  #stopping: Promise<void> | undefined
+
+  constructor(config: Config, deps: PosthouseDeps) {
+    this.#config = config
+    this.#deps = deps
+    this.#log = deps.log ?? silentLog
+    this.#clock = deps.clock ?? realClock
+    this.#random = deps.random ?? realRandom
+    this.#metrics = deps.metrics ?? createMetrics({ processMetrics: deps.clock === undefined })
+    this.stopped = new Promise((resolve) => {
+      this.#resolveStopped = resolve
+    })
+    this.control = createControl({
+      clock: this.#clock,
+      store: () => this.#opened(this.#store),
+      queue: () => this.#opened(this.#queue),
+      accounts: () => this.#opened(this.#accounts),
+      status: () => this.#status(),
+      problems: () => this.#problems(),
+      stop: () => void this.stop(),
+    })
+  }
+
+  async start(): Promise<StartReport> {
+    try {
+      return await this.#open()
+    } catch (error) {
+      await this.stop()
+      throw error
+    }
+  }
+
+  async #open(): Promise<StartReport> {
+    const config = this.#config
+    this.#startedAt = this.#clock.now()
+    await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+    const store = await this.#openStore()
+    this.#store = store
+    const passwords = createPasswordHasher({ random: this.#random, clock: this.#clock })
+    const accounts = new Accounts({
+      config,
+      store,
+      clock: this.#clock,
+      hash: (password) => passwords.hash(password),
+    })
+    this.#accounts = accounts
+    const newPasswords = await accounts.load()
+    const router = new Router({
+      mode: config.delivery.mode,
+      routes: config.delivery.routes,
+      isOurs: (domain) => accounts.directory.isOurs(domain),
+    })
+    const queue = this.#createQueue(store, router, accounts)
+    this.#queue = queue
+    await this.#reroute(store, router)
+    await queue.start()
+    await this.#listen(store, router, accounts, { queue, passwords })
+    this.#http = await openHttpListeners({
+      config,
+      app: this.control,
+      metrics: this.#metrics,
+      log: this.#log,
+      clock: this.#clock,
+      version,
+    })
+    this.#every(spaceCheckMs, () => this.#checkSpace(store))
+    this.#every(pruneEveryMs, () => this.#prune(store))
+    this.#state = 'ready'
+    return { newPasswords, listeners: this.#listenerStatus() }
+  }
+
+  #openStore(): Promise<Store> {
+    const onFatal = (cause: Error): void => this.#fatal(cause)
+    if (this.#deps.openStore !== undefined) return this.#deps.openStore(onFatal)
+    const dir = join(this.#config.dataDir, 'store')
+    return createSqliteStore({ dir, clock: this.#clock, log: this.#log, onFatal })
+  }
+
+  /** Nothing can be believed any more (a sync failed, an invariant broke): the next start reads what is on disk. */
+  #fatal(cause: Error): void {
+    this.#log.error({ cause: String(cause), stack: cause.stack }, 'cannot go on safely, stopping')
+    if (this.#deps.onFatal !== undefined) this.#deps.onFatal(cause)
+    else process.exit(70)
+  }
+
+  async #listen(
+    store: Store,
+    router: Router,
+    accounts: Accounts,
+    parts: { queue: Queue; passwords: PasswordHasher },
+  ): Promise<void> {
+    const config = this.#config
+    const tls = await this.#openTls()
+    const ids = createIdSource(this.#clock, this.#random)
+    const relayNetworks = parseNetworkList(config.networks.relay)
+    const repairNetworks = parseNetworkList(config.networks.repairLineEndings)
+    const { queue, passwords } = parts
+    const intake = new Intake({
+      clock: this.#clock,
+      router,
+      schedule: (seed, now) => queue.schedule(seed, now),
+      commit: (message) => queue.accept(message),
+    })
+    const throttle = createAuthThrottle({ clock: this.#clock })
+    const authenticator = createAuthenticator({
+      accounts,
+      passwords,
+      throttle,
+      random: this.#random,
+      log: this.#log,
+    })
+    const names: readonly SmtpListenerName[] = ['mx', 'submission', 'submissions', 'lmtp']
+    for (const name of names) {
+      const listener = config.listeners[name]
+      if (listener === undefined) continue
+      const kind: ListenerKind = name === 'submissions' ? 'submission' : name
+      const session = {
+        kind,
+        listener: name,
+        hostname: config.hostname,
+        clock: this.#clock,
+        log: this.#log,
+        ids,
+        directory: accounts.directory,
+        router,
+        intake,
+        bodyWriter: (id: string) => store.bodyWriter(id),
+        lowOnSpace: () => this.#low,
+        mayRelay: (address: string) => relayNetworks.has(address),
+        senderMustMatch: config.submission.senderMustMatch,
+        receivedCountMax: config.limits.receivedMax,
+      }
+      const implicitTls = name === 'submissions'
+      if (implicitTls && tls === undefined) continue
+      const server = createSmtpServer({
+        hostname: config.hostname,
+        kind,
+        session: (info) => new MailSession(session, info),
+        clock: this.#clock,
+        random: this.#random,
+        log: this.#log.child({ listener: name }),
+        metrics: this.#metrics,
+        limits: listener.limits,
+        ids: createSessionIds(),
+        repairLineEnds: (address) => repairNetworks.has(address),
+        ...(kind === 'submission' && { authenticator, requireAuth: config.networks.relay.length === 0 }),
+        authWithoutTls: listener.insecureAuth,
+        implicitTls,
+        ...(tls !== undefined && { tls: () => tls.current }),
+      })
+      for (const address of listener.addresses)
+        await this.#bind(
+          name,
+          address,
+          server,
+          implicitTls ? 'implicit' : tls === undefined ? 'none' : 'starttls',
+        )
+    }
+  }
+
+  async #bind(
+    name: SmtpListenerName,
+    address: Endpoint,
+    server: SmtpServer,
+    tls: ListenerStatus['tls'],
+  ): Promise<void> {
+    const onConnection = (connection: Connection): void => server.accept(connection)
+    try {
+      const listener = await listen({
+        host: address.address,
+        port: address.port,
+        clock: this.#clock,
+        onConnection,
+      })
+      this.#listeners.push({ name, server, listener, tls })
+    } catch (cause) {
+      throw cause instanceof ListenFailure
+        ? new ListenError(`listeners.${name}`, address, cause.cause ?? cause)
+        : cause
+    }
+  }
+
+  async #openTls(): Promise<SecureContextHolder | undefined> {
+    const { tls, dataDir, hostname } = this.#config
+    switch (tls.kind) {
+      case 'off':
+        return undefined
+      case 'self-signed':
+        return createSecureContextHolder(
+          await selfSignedPair(dataDir, () => makeSelfSigned({ hostname, now: this.#clock.now() })),
+        )
+      case 'files': {
+        const files: PemPair = { cert: tls.cert, key: tls.key }
+        const holder = createSecureContextHolder(await readPair(files))
+        this.#closers.push(
+          watchPair(files, { clock: this.#clock, log: this.#log, use: (pair) => holder.setPem(pair) }),
+        )
+        return holder
+      }
+    }
+  }
+
+  #createQueue(store: Store, router: Router, accounts: Accounts): Queue {
+    const { config, clock, random, log, metrics } = this.#shared()
+    const relay = this.#createRelay(router)
+    const local = createLocalTransport({
+      clock,
+      accountFor: (delivery) => accounts.accountFor(delivery.recipient) ?? delivery.recipient,
+    })
+    const capture = createCaptureTransport({ clock })
+    const discard = createDiscardTransport({ clock })
+    this.#transports = [relay, local, capture, discard]
+    const byName: Readonly<Record<string, Transport>> = { local, capture, discard }
+    const concurrency = config.relay.connectionsPerDestination
+    const recipientsPerJobMax = config.relay.recipientsPerMessage
+    return createQueue({
+      store,
+      transport: (destination) => byName[destination] ?? relay,
+      clock,
+      random,
+      log,
+      metrics,
+      ids: createIdSource(clock, random),
+      hostname: config.hostname,
+      retry: retryPolicy(config.retry),
+      limits: () => ({ concurrency, recipientsPerJobMax }),
+      route: (recipient) => routeReport(recipient, accounts, router),
+      onFatal: (cause) => this.#fatal(cause instanceof Error ? cause : new Error(String(cause))),
+    })
+  }
+
+  #createRelay(router: Router): Transport {
+    const { config, clock, random, log, metrics } = this.#shared()
+    const resolver = this.#deps.resolver ?? createCachingResolver({ lookup: this.#dnsLookup(), clock })
+    const ownNames = new Set([config.hostname])
+    const { relay } = config
+    return createRelayTransport({
+      clock,
+      random,
+      log,
+      metrics,
+      dialer: this.#deps.dialer ?? createDialer({ clock }),
+      hostname: config.hostname,
+      resolveHosts: (domain, signal) => resolveRoute(domain, { resolver, random, signal, ownNames }),
+      resolveHost: (host, signal) => resolveHost(host, { resolver, random, signal }),
+      routeFor: (destination) => router.hostRoute(destination),
+      tlsPolicyFor: (domain) => lookupByDomain(relay.tls, domain) ?? 'may',
+      port: config.delivery.port,
+      limits: {
+        connectionsMax: relay.connectionsPerDestination,
+        recipientsMax: relay.recipientsPerMessage,
+        transactionsMax: relay.messagesPerConnection,
+        idleTimeoutMs: relay.idleTimeoutMs,
+      },
+      ...(relay.sourceAddress !== undefined && { localAddress: sourceFor(relay.sourceAddress) }),
+    })
+  }
+
+  #dnsLookup(): Lookup {
+    const { dns } = this.#config
+    return createDnsClient({
+      clock: this.#clock,
+      random: this.#random,
+      deadlineMs: dns.timeoutMs,
+      ...(dns.servers !== undefined && {
+        servers: dns.servers.map(({ address, port }) => formatEndpoint(address, port)),
+      }),
+    })
+  }
+
+  #shared(): { config: Config; clock: Clock; random: Random; log: Log; metrics: MetricsRegistry } {
+    return {
+      config: this.#config,
+      clock: this.#clock,
+      random: this.#random,
+      log: this.#log,
+      metrics: this.#metrics,
+    }
+  }
+
+  /** Mail that waits under a destination which the configuration no longer gives its domain moves to the new one. */
+  async #reroute(store: Store, router: Router): Promise<void> {
+    for (const { domain, destination } of await store.routesInUse()) {
+      const now = router.destinationOf(domain).destination
+      if (now === destination) continue
+      const count = await store.reroute(domain, destination, now)
+      this.#log.info({ domain, from: destination, to: now, count }, 'waiting mail re-routed')
+    }
+  }
+
+  async #checkSpace(store: Store): Promise<void> {
+    const free = await store.freeBytes()
+    const low = free !== undefined && free < this.#config.limits.minFreeBytes
+    if (low !== this.#low)
+      this.#log.warn(
+        { freeBytes: free },
+        low ? 'disk nearly full: new mail is refused for now' : 'disk has room again',
+      )
+    this.#low = low
+  }
+
+  async #prune(store: Store): Promise<void> {
+    const { timelineMs, messagesMax } = this.#config.retention
+    await store.prune({ before: this.#clock.now() - timelineMs, keepMax: messagesMax, max: pruneRowsMax })
+  }
+
+  /** Runs `job` now and then again after each pause; a failure is logged and does not end it. */
+  #every(pauseMs: number, job: () => Promise<void>): void {
+    const run = async (): Promise<void> => {
+      try {
+        await job()
+      } catch (cause) {
+        this.#log.warn({ cause: String(cause) }, 'background job failed')
+      }
+      if (this.#stopping !== undefined) return
+      const timer = this.#clock.setTimer(pauseMs, () => {
+        this.#timers.delete(timer)
+        void run()
+      })
+      this.#timers.add(timer)
+    }
+    void run()
+  }
+
+  stop(): Promise<void> {
+    this.#stopping ??= this.#close()
+    return this.#stopping
+  }
+
+  /** New work stops first, then what is under way ends, then the store closes: nothing is asked of a part that is gone. */
+  async #close(): Promise<void> {
+    this.#state = 'stopping'
+    for (const timer of this.#timers) timer.cancel()
+    for (const close of this.#closers) close()
+    const graceMs = this.#config.stop.timeoutMs
+    await Promise.all(this.#listeners.map(({ listener }) => listener.close()))
+    await Promise.all(
+      [...new Set(this.#listeners.map(({ server }) => server))].map((server) => server.stop({ graceMs })),
+    )
+    await this.#queue?.stop({ graceMs })
+    await Promise.all(this.#transports.map((transport) => transport.close?.()))
+    await this.#http?.close()
+    await this.#store?.close()
+    this.#resolveStopped()
+  }
+
+  async #status(): Promise<ServerStatus> {
+    const config = this.#config
+    const stats = await this.#store?.queueStats(this.#clock.now())
+    const { waiting = 0, active = 0, held = 0, oldestDueAt } = stats ?? {}
+    const quarantined = await this.#store?.quarantined()
+    return {
+      version,
+      state: this.#state,
+      pid: process.pid,
+      hostname: config.hostname,
+      dataDir: config.dataDir,
+      ...(this.#deps.configFile !== undefined && { configFile: this.#deps.configFile }),
+      mode: config.delivery.mode,
+      domains: this.#accounts?.directory.domainNames ?? [],
+      startedAt: this.#startedAt,
+      now: this.#clock.now(),
+      listeners: this.#listenerStatus(),
+      counts: { waiting, active, held, ...(oldestDueAt !== undefined && { oldestDueAt }) },
+      quarantinedCount: quarantined?.length ?? 0,
+    }
+  }
+
+  #listenerStatus(): readonly ListenerStatus[] {
+    const smtp = this.#listeners.map(({ name, listener, tls, server }) => ({
+      name,
+      ...listener.local,
+      tls,
+      connectionCount: server.connectionCount,
+    }))
+    const http = (this.#http?.endpoints ?? []).map((endpoint) => ({
+      name: 'http',
+      ...endpoint,
+      tls: 'none' as const,
+      connectionCount: 0,
+    }))
+    return [...smtp, ...http]
+  }
+
+  #problems(): readonly string[] {
+    const problems: string[] = []
+    if (this.#state !== 'ready') problems.push(this.#state)
+    if (this.#low) problems.push('the disk is nearly full, new mail is refused')
+    return problems
+  }
+
+  #opened<T>(part: T | undefined): T {
+    if (part === undefined) throw new ControlError('busy', 'the server is still starting')
+    return part
+  }
+}
+
+/** Where a report that we made ourselves goes: to a mailbox of ours, or by the route that any mail to that domain takes. */
+function routeReport(recipient: string, accounts: Accounts, router: Router): readonly Routed[] {
+  const mailbox = tryParseMailbox(recipient)
+  if (mailbox === undefined) return []
+  const resolution = accounts.directory.resolve(mailbox)
+  if (resolution.kind === 'foreign') return [router.outside(mailbox.domain)]
+  if (resolution.kind !== 'targets') return []
+  return resolution.targets.map((target) => {
+    const { domain, text } = target.mailbox
+    const where = target.kind === 'account' ? router.local(domain) : router.outside(domain)
+    return { ...where, domain, recipient: text, ...(resolution.viaAlias && { alias: recipient }) }
+  })
+}
+
+/** The curve's shape is ours, its times are the configuration's. */
+function retryPolicy({ delayNoticeAfterMs, ...times }: Config['retry']): RetryPolicy {
+  const { factor, jitterFraction } = defaultRetryPolicy
+  return { factor, jitterFraction, ...times, ...(delayNoticeAfterMs !== undefined && { delayNoticeAfterMs }) }
+}
+
+const sourceFor =
+  (address: string) =>
+  (family: 4 | 6): string | undefined =>
+    ipVersion(address) === family ? address : undefined
+
+/** Session ids: short, unique in the process, told apart from those before a restart by the start's time. */
+function createSessionIds(): () => string {
+  let count = 0
+  return () => `s${(++count).toString(36)}`
+}
