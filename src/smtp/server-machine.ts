@@ -170,6 +170,7 @@ export class SmtpServerMachine {
   #chunkLeft = 0
   #chunkSize = 0
   #chunkLast = false
+  #chunkFailure: Reply | undefined = undefined // outlives its transaction, see bdatCommand
 
   // Time.
   #now: number
@@ -443,6 +444,7 @@ export class SmtpServerMachine {
       case 'RSET':
         if (argument !== '') return this.#refuse(replies.noArguments)
         this.#say(replies.reset)
+        this.#chunkFailure = undefined
         return this.#abandon()
       case 'NOOP':
         this.#say(replies.noop)
@@ -487,6 +489,7 @@ export class SmtpServerMachine {
       return this.#refuse(replies.helloSyntax)
     this.#question = 'hello'
     this.#protocol = protocol
+    this.#chunkFailure = undefined
     const event: SmtpServerEvent = { kind: 'hello', protocol, domain: argument }
     const reset = this.#abandon()
     if (reset === undefined) return event
@@ -571,7 +574,8 @@ export class SmtpServerMachine {
   }
 
   #bdatCommand(argument: string): SmtpServerEvent | undefined {
-    const refusal = this.#bodyRefusal()
+    // RFC 3030 section 4.2: after a failure the chunks that are on their way already fail too, and for the same reason.
+    const refusal = this.#chunkFailure ?? this.#bodyRefusal()
     if (refusal !== undefined) return this.#refuseChunk(argument, refusal)
     const chunk = parseBdat(argument)
     if (chunk === undefined) {
@@ -608,6 +612,7 @@ export class SmtpServerMachine {
   /** Gives the message up; the octets of the chunk under way are swallowed first. */
   #failChunk(refusal: Reply): SmtpServerEvent | undefined {
     const reset = this.#abandon()
+    this.#chunkFailure = refusal
     if (this.#chunkLeft > this.#swallowedBytesMax) this.close(refusal)
     else {
       this.#refusal = refusal
@@ -837,6 +842,7 @@ export class SmtpServerMachine {
         return
       case 'mail':
         this.#mail = true
+        this.#chunkFailure = undefined
         this.#transactionCount++
         if (answer === undefined) this.#sayText(senderOkText)
         else this.#say(answer)
