@@ -1,14 +1,10 @@
-// Owns the choice of a SASL mechanism for a client session. Which words go over the wire is sasl's.
-// RFC 4954 section 4, RFC 4616 (PLAIN).
+// Owns the choice of a SASL exchange for a client session: the best that is offered, never in the clear unless allowed.
+// Which words go over the wire is sasl's. RFC 4954 section 4 and 6.
 
 import type { TlsInfo } from '../base/connection.ts'
 import type { Random } from '../base/random.ts'
+import { chooseClientExchange, type SaslCredentials } from '../sasl/client-exchange.ts'
 import type { AuthExchange } from '../smtp/client-machine.ts'
-
-export interface ClientCredentials {
-  readonly user: string
-  readonly password: string
-}
 
 export interface AuthChooserOptions {
   /** Without TLS too. */
@@ -16,38 +12,18 @@ export interface AuthChooserOptions {
   readonly random: Random
 }
 
-/** Chooses the best exchange that the peer offers; none without TLS unless `allowClear`. */
-export function authChooser(
-  credentials: ClientCredentials,
-  options: AuthChooserOptions,
-): (offered: readonly string[], tls: TlsInfo | undefined) => AuthExchange | undefined {
-  return (offered, tls) => {
-    if (tls === undefined && !options.allowClear) return undefined
-    if (offered.includes('PLAIN')) return plain(credentials)
-    if (offered.includes('LOGIN')) return login(credentials)
-    return undefined
-  }
-}
+/** `refused` are mechanisms that the peer would not take a moment ago. */
+export type AuthChooser = (
+  offered: readonly string[],
+  tls: TlsInfo | undefined,
+  refused: readonly string[],
+) => AuthExchange | undefined
 
-const plain = ({ user, password }: ClientCredentials): AuthExchange => ({
-  mechanism: 'PLAIN',
-  initial: () => Buffer.from(`\0${user}\0${password}`),
-  respond: () => {
-    throw new Error('unexpected challenge')
-  },
-  finish: () => {},
-})
-
-function login({ user, password }: ClientCredentials): AuthExchange {
-  const answers = [user, password]
-  return {
-    mechanism: 'LOGIN',
-    initial: () => undefined,
-    respond: () => {
-      const answer = answers.shift()
-      if (answer === undefined) throw new Error('unexpected challenge')
-      return Buffer.from(answer)
-    },
-    finish: () => {},
+/** Keep the credentials object: keys derived from the password are remembered with it. */
+export function authChooser(credentials: SaslCredentials, options: AuthChooserOptions): AuthChooser {
+  const { allowClear, random } = options
+  return (offered, tls, refused) => {
+    if (tls === undefined && !allowClear) return undefined
+    return chooseClientExchange(offered, credentials, { random, channelBinding: tls, except: refused })
   }
 }

@@ -576,6 +576,25 @@ describe('AUTH', () => {
     assert.match(outcome(machine), /server signature missing/)
   })
 
+  it('SCRAM refused: another mechanism once; the password refused: no more', () => {
+    const asked: string[][] = []
+    const machine = new ClientMachine({
+      ...options,
+      chooseAuth: (offered, _tls, refused) => {
+        asked.push([...refused])
+        const mechanism = offered.find((one) => !refused.includes(one))
+        return mechanism === undefined ? undefined : exchange(mechanism, ['x', 'y'])
+      },
+    })
+    machine.receive(Buffer.from('220 hi\r\n250-hi\r\n250 AUTH SCRAM-SHA-256 SCRAM-SHA-1 PLAIN LOGIN\r\n'))
+    machine.output()
+    machine.receive(Buffer.from('535 5.7.8 no keys\r\n'))
+    assert.equal(String(machine.output()), 'AUTH PLAIN eA==\r\n')
+    machine.receive(Buffer.from('535 5.7.8 wrong\r\n'))
+    assert.equal(outcome(machine), 'refused auth reply: 535 5.7.8 wrong')
+    assert.deepEqual(asked, [[], ['SCRAM-SHA-256', 'SCRAM-SHA-1']])
+  })
+
   it('no usable mechanism: no mail, and no password', () => {
     const machine = begin(undefined)
     assert.match(

@@ -41,8 +41,15 @@ export interface ClientMachineOptions {
   readonly startTls?: 'never' | 'may' | 'must'
   /** The connection is secured from its first byte. */
   readonly tls?: TlsInfo
-  /** Chooses an exchange among what is offered; undefined: none will do, and the session fails. Absent: no AUTH. */
-  readonly chooseAuth?: (offered: readonly string[], tls: TlsInfo | undefined) => AuthExchange | undefined
+  /**
+   * Chooses an exchange among what is offered, without those refused a moment ago; undefined: none will do, and the
+   * session fails. Absent: no AUTH. A throw (credentials that cannot be sent) fails the session, too.
+   */
+  readonly chooseAuth?: (
+    offered: readonly string[],
+    tls: TlsInfo | undefined,
+    refused: readonly string[],
+  ) => AuthExchange | undefined
   /** Bodies from this size go by BDAT where DATA would do as well. Default 64 KiB; Infinity: never by choice. */
   readonly bdatBytesMin?: number
   readonly replyLimits?: Partial<ReplyLimits>
@@ -125,6 +132,7 @@ export class ClientMachine {
   #startTls: 'never' | 'may' | 'must'
   #auth: AuthExchange | undefined
   #authCancelled: string | undefined
+  readonly #authRefused: string[] = []
   readonly #events: ClientEvent[] = []
   #text = ''
   #bytes: Uint8Array[] = []
@@ -424,23 +432,42 @@ export class ClientMachine {
   }
 
   #authenticate() {
-    const choose = this.#options.chooseAuth
-    if (choose === undefined) return this.#becomeReady()
+    if (this.#options.chooseAuth === undefined) return this.#becomeReady()
     this.#state = 'auth'
-    this.#auth = choose(this.capabilities.auth, this.#tls)
-    if (this.#auth === undefined) {
-      const offered = this.capabilities.auth.join(' ') || 'none'
-      const clear = this.#tls === undefined ? ' without TLS' : ''
-      const reason = `no usable AUTH mechanism${clear} (offered: ${offered})`
-      return this.#refuse({ phase: 'auth', kind: 'notOffered', reason })
-    }
+    if (this.#beginAuth() || this.closed) return
+    const offered = this.capabilities.auth.join(' ') || 'none'
+    const clear = this.#tls === undefined ? ' without TLS' : ''
+    const reason = `no usable AUTH mechanism${clear} (offered: ${offered})`
+    this.#refuse({ phase: 'auth', kind: 'notOffered', reason })
+  }
+
+  /** Whether an exchange was begun. */
+  #beginAuth(): boolean {
     try {
-      const line = formatAuth(this.#auth.mechanism, this.#auth.initial())
-      this.transcript.secretCommand(`AUTH ${this.#auth.mechanism} ****`)
-      this.#text += line
+      this.#auth = this.#options.chooseAuth?.(this.capabilities.auth, this.#tls, this.#authRefused)
+      if (this.#auth === undefined) return false
+      const { mechanism } = this.#auth
+      this.#text += formatAuth(mechanism, this.#auth.initial())
+      this.transcript.secretCommand(`AUTH ${mechanism} ****`)
+      return true
     } catch (error) {
       this.#authFailed(error)
+      return false
     }
+  }
+
+  /**
+   * A host that has no SCRAM keys of an account, or does not know after all what it offered, may take another
+   * mechanism; the password itself is tried once only, for hosts count failures.
+   */
+  #authAgain(answer: Reply): boolean {
+    const mechanism = this.#auth?.mechanism ?? ''
+    if (answer.code < 500 || answer.code === 521) return false
+    if (mechanism.startsWith('SCRAM-'))
+      this.#authRefused.push(...this.capabilities.auth.filter((one) => one.startsWith('SCRAM-')))
+    else if (answer.code === 504) this.#authRefused.push(mechanism)
+    else return false
+    return this.#beginAuth() || this.closed
   }
 
   #onAuth(answer: Reply) {
@@ -460,7 +487,7 @@ export class ClientMachine {
       }
       return
     }
-    if (answer.code >= 300) return this.#refuseReply('auth', answer)
+    if (answer.code >= 300) return this.#authAgain(answer) ? undefined : this.#refuseReply('auth', answer)
     try {
       auth.finish()
     } catch (error) {
