@@ -1,0 +1,750 @@
+// Owns the writing side of the SQLite store as a synchronous class: a batch of operations in, one transaction, one
+// synced commit, a reply out. A batch that fails is tried again operation by operation, so that a bad one fails alone.
+// Runs in a worker (worker.ts) or in the caller's thread. It reads no clock: instants come with the operations.
+
+import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, readSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { unreachable } from '../../base/assert.ts'
+import { summarize } from '../../message/summary.ts'
+import { nextTryAt } from '../../queue/retry-curve.ts'
+import { StoreFailure } from '../../queue/store.ts'
+import { type FailureData, failureData, isFatal } from './failure.ts'
+import type { Batch, BatchReply, ChangeCells, Op } from './ops.ts'
+import {
+  type AcceptRow,
+  type DeliveryCells,
+  type DeliveryRow,
+  type DueCells,
+  deliveryOf,
+  type EventCells,
+  messageOf,
+  type PlacementCells,
+  stateActive,
+  stateHeld,
+  stateHeldLeased,
+  stateQuarantined,
+  stateWaiting,
+} from './rows.ts'
+import { type Migration, migrate } from './schema.ts'
+
+export const databaseName = 'mail.db'
+export const bodiesFolder = 'bodies'
+
+export interface EngineOptions {
+  readonly dir: string
+  /** Epoch ms at opening: where body ids and uidvalidity values start. */
+  readonly now: number
+  /** Bytes of a page, for a new file; default 8192. */
+  readonly pageBytes?: number
+  /** The log is moved into the file when it has grown by about this much (default 32 MiB), and in idle moments. */
+  readonly checkpointBytes?: number
+  readonly migrations?: readonly Migration[]
+  /** Tests only: an error thrown here stands for one of SQLite's. */
+  readonly fault?: (step: 'begin' | 'commit' | 'checkpoint') => void
+  /** Tests only: bounds the file, as a full disk would. */
+  readonly pagesMax?: number
+}
+
+const chunkBytesMax = 64 * 1024
+const summaryBytesMax = 16 * 1024
+/** Event rows kept of a message: the first ones and the latest. */
+const eventRowsFirst = 100
+const eventRowsLast = 400
+const never = Number.MAX_SAFE_INTEGER
+
+interface MailboxEntry {
+  readonly id: number
+  uidNext: number
+  modseq: number
+  dirty: boolean
+}
+
+interface BodyRef {
+  readonly body_id: number | null
+  readonly body_count: number
+  readonly file_name: string | null
+}
+
+export class Engine {
+  readonly #db: DatabaseSync
+  readonly #sql: ReturnType<typeof prepareAll>
+  readonly #dir: string
+  readonly #checkpointPages: number
+  readonly #pageBytes: number
+  readonly #fault: EngineOptions['fault']
+  /** Touched in this transaction; emptied on rollback. */
+  readonly #mailboxes = new Map<string, MailboxEntry>()
+  readonly #dirtyMailboxes: MailboxEntry[] = []
+  #nextBodyId: number
+  #uidValidity: number
+  /** Body files that lost their last row in this transaction. */
+  #unlink: string[] = []
+  /** Estimated pages in the log since the last checkpoint. */
+  #logPages = 0
+  #checkpointAsked = false
+  #fatal: string | undefined
+
+  constructor(options: EngineOptions) {
+    this.#dir = options.dir
+    this.#fault = options.fault
+    mkdirSync(join(options.dir, bodiesFolder), { recursive: true, mode: 0o700 })
+    const path = join(options.dir, databaseName)
+    const isNew = !existsSync(path)
+    this.#db = new DatabaseSync(path, { timeout: 2000 })
+    const db = this.#db
+    try {
+      if (isNew) db.exec(`PRAGMA page_size = ${options.pageBytes ?? 8192}; PRAGMA auto_vacuum = INCREMENTAL;`)
+      db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
+        PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;`)
+      migrate(db, path, options.migrations)
+      if (options.pagesMax !== undefined) db.exec(`PRAGMA max_page_count = ${options.pagesMax}`)
+      this.#sql = prepareAll(db)
+      this.#pageBytes = (db.prepare('PRAGMA page_size').get() as { page_size: number }).page_size
+      this.#checkpointPages = Math.ceil((options.checkpointBytes ?? 32 * 1024 * 1024) / this.#pageBytes)
+      const last = db.prepare('SELECT max(id) AS id FROM body').get() as { id: number | null }
+      // Ids are not used again while anything can name them, even after the newest bodies went: time moves them on.
+      this.#nextBodyId = Math.max((last.id ?? 0) + 1, options.now * 1024)
+      this.#uidValidity = Math.floor(options.now / 1000)
+      if (isNew) syncFolder(options.dir)
+      this.#sweepFiles()
+    } catch (error) {
+      db.close()
+      throw error
+    }
+  }
+
+  /** One transaction, or one each after a failure. Never throws. */
+  run(batch: Batch): BatchReply {
+    if (this.#fatal !== undefined)
+      return this.#reply(
+        [],
+        batch.ops.map((_, i): [number, FailureData] => [i, ['failed', `stopped: ${this.#fatal}`]]),
+        [],
+      )
+    const values: unknown[] = []
+    const unlink: string[] = []
+    const failures: [number, FailureData][] = []
+    try {
+      this.#transaction(batch.ops, batch.bytes, values)
+      unlink.push(...this.#unlink)
+    } catch (error) {
+      if (isFatal(error) || batch.ops.length === 1) failures.push(...this.#failAll(error, batch.ops))
+      else this.#oneByOne(batch, values, failures, unlink)
+    }
+    this.#maybeCheckpoint()
+    return this.#reply(values, failures, unlink)
+  }
+
+  close(): void {
+    try {
+      if (this.#fatal === undefined) this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch {
+      // A reader is still there, or the disk is: the log stays and is read at the next start.
+    }
+    this.#db.close()
+  }
+
+  #reply(values: unknown[], failures: [number, FailureData][], unlink: string[]): BatchReply {
+    return {
+      ...(values.some((value) => value !== undefined) && { values }),
+      ...(failures.length > 0 && { failures }),
+      ...(unlink.length > 0 && { unlink }),
+      ...(this.#fatal !== undefined && { fatal: this.#fatal }),
+    }
+  }
+
+  #failAll(error: unknown, ops: readonly Op[]): [number, FailureData][] {
+    if (isFatal(error)) this.#fatal = error instanceof Error ? error.message : String(error)
+    const failure = failureData(error)
+    return ops.map((_, i) => [i, failure])
+  }
+
+  #oneByOne(batch: Batch, values: unknown[], failures: [number, FailureData][], unlink: string[]): void {
+    values.length = 0
+    for (const [i, op] of batch.ops.entries()) {
+      const value: unknown[] = []
+      try {
+        if (this.#fatal !== undefined) throw new StoreFailure('failed', this.#fatal)
+        this.#transaction([op], batch.bytes, value)
+        unlink.push(...this.#unlink)
+      } catch (error) {
+        if (isFatal(error)) this.#fatal = error instanceof Error ? error.message : String(error)
+        failures.push([i, failureData(error)])
+      }
+      values[i] = value[0]
+    }
+  }
+
+  #transaction(ops: readonly Op[], bytes: Uint8Array, values: unknown[]): void {
+    this.#unlink = []
+    if (ops.length === 1 && ops[0]?.kind === 'checkpoint') {
+      this.#checkpointAsked = true
+      return
+    }
+    this.#fault?.('begin')
+    this.#sql.begin.run()
+    try {
+      for (const op of ops) values.push(this.#apply(op, bytes))
+      if (this.#dirtyMailboxes.length > 0) this.#writeMailboxes()
+      this.#fault?.('commit')
+      this.#sql.commit.run()
+      this.#logPages += 6
+    } catch (error) {
+      this.#mailboxes.clear()
+      this.#dirtyMailboxes.length = 0
+      this.#unlink = []
+      if (this.#db.isTransaction) this.#sql.rollback.run()
+      throw error
+    }
+  }
+
+  /** A sync that fails here is as fatal as in a commit: pages may be lost that the log would then forget. */
+  #maybeCheckpoint(): void {
+    const asked = this.#checkpointAsked
+    this.#checkpointAsked = false
+    if ((!asked && this.#logPages < this.#checkpointPages) || this.#fatal !== undefined) return
+    try {
+      this.#fault?.('checkpoint')
+      // PASSIVE waits for nobody. When readers kept the log from being reset for long, wait for them (they are short).
+      const kind = this.#logPages > 4 * this.#checkpointPages ? 'RESTART' : 'PASSIVE'
+      const row = this.#db.prepare(`PRAGMA wal_checkpoint(${kind})`).get() as {
+        log: number
+        checkpointed: number
+      }
+      this.#logPages = row.log - row.checkpointed
+      if (asked) this.#shrink()
+    } catch (error) {
+      if (isFatal(error)) this.#fatal = error instanceof Error ? error.message : String(error)
+      // Full or busy: the log keeps everything, the next batches try again.
+      else this.#logPages = Math.max(0, this.#checkpointPages - 64)
+    }
+  }
+
+  /** Idle: gives pages of deleted mail back to the file system, a bounded number at a time. */
+  #shrink(): void {
+    const free = (this.#sql.freePages.get() as { freelist_count: number }).freelist_count
+    const all = (this.#sql.allPages.get() as { page_count: number }).page_count
+    if (free > 4096 && free > all / 4) this.#db.exec('PRAGMA incremental_vacuum(1024)')
+  }
+
+  #apply(op: Op, bytes: Uint8Array): unknown {
+    switch (op.kind) {
+      case 'accept':
+        return this.#accept(op.row, bytes)
+      case 'settle':
+        return this.#settle(op.changes, op.events, op.newMessages, bytes)
+      case 'takeDue':
+        return this.#takeDue(op.query)
+      case 'nextDueAt':
+        return this.#nextDueAt(op.exclude)
+      case 'takeDeadlines':
+        return this.#takeDeadlines(op.now, op.max)
+      case 'takeKeys':
+        return this.#takeKeys(op.keys, op.now)
+      case 'setDestination': {
+        const { destination, failureCount, blockedUntil, downSince, lastError } = op.state
+        this.#sql.destinationSet.run(destination, blockedUntil, failureCount, downSince, lastError)
+        return
+      }
+      case 'clearDestination':
+        this.#sql.destinationClear.run(op.destination)
+        this.#sql.destinationForget.run(op.destination)
+        return
+      case 'recover':
+        return this.#recover()
+      case 'mailDelete':
+        return this.#mailDelete(op.keys)
+      case 'accountPut':
+        this.#sql.accountPut.run(op.name, op.data)
+        return
+      case 'accountDelete':
+        return Number(this.#sql.accountDelete.run(op.name).changes) > 0
+      case 'reroute':
+        return this.#reroute(op.keys, op.from, op.to)
+      case 'prune':
+        return this.#prune(op.ids)
+      case 'quarantine':
+        this.#sql.quarantineAdd.run(op.at, op.source, op.key, op.reason)
+        return
+      case 'checkpoint':
+        this.#checkpointAsked = true
+        return
+      default:
+        return unreachable(op)
+    }
+  }
+
+  #accept(row: AcceptRow, bytes: Uint8Array): void {
+    const sql = this.#sql
+    let bodyId: number | null = null
+    let chunkCount = 0
+    if (row.fileName === null) {
+      bodyId = this.#nextBodyId
+      const end = row.bodyAt + row.sizeBytes
+      for (let at = row.bodyAt; at < end || chunkCount === 0; at += chunkBytesMax) {
+        sql.bodyInsert.run(bodyId + chunkCount, bytes.subarray(at, Math.min(end, at + chunkBytesMax)))
+        chunkCount++
+      }
+      this.#nextBodyId += chunkCount
+    }
+    sql.messageInsert.run(
+      row.id,
+      row.receivedAt,
+      row.sizeBytes,
+      bodyId,
+      chunkCount,
+      row.fileName,
+      row.data,
+      row.events,
+    )
+    this.#logPages += 2 + row.sizeBytes / this.#pageBytes
+    for (const delivery of row.deliveries) this.#insertDelivery(row.id, delivery)
+    for (const [id, json] of row.otherEvents) sql.eventInsert.run(id, json)
+    if (row.placements.length > 0) {
+      const ref: BodyRef = { body_id: bodyId, body_count: chunkCount, file_name: row.fileName }
+      const head =
+        row.fileName === null
+          ? bytes.subarray(row.bodyAt, row.bodyAt + Math.min(row.sizeBytes, summaryBytesMax))
+          : this.#fileHead(row.fileName)
+      for (const placement of row.placements)
+        this.#place(row.id, row.sizeBytes, row.reversePath, ref, placement, head)
+    } else if (row.deliveries.length === 0) this.#releaseBody(row.id)
+  }
+
+  #insertDelivery(id: string, cells: DeliveryCells): void {
+    const [seq, destination, domain, state, dueAt, deadlineAt, attemptCount, data] = cells
+    this.#sql.deliveryInsert.run(id, seq, destination, domain, state, dueAt, deadlineAt, attemptCount, data)
+    if (state === stateWaiting) this.#sql.destinationDue.run(destination, dueAt)
+  }
+
+  #settle(
+    changes: readonly ChangeCells[],
+    events: readonly EventCells[],
+    newMessages: readonly AcceptRow[],
+    bytes: Uint8Array,
+  ): void {
+    const sql = this.#sql
+    let last = ''
+    let trim = false
+    for (const [id, seq, update, placement] of changes) {
+      if (update === null) {
+        if (placement !== null) this.#placeSettled(id, seq, placement)
+        sql.deliveryDelete.run(id, seq)
+        if (last !== '' && last !== id) this.#releaseBody(last)
+        last = id
+      } else {
+        const [, destination, domain, state, dueAt, deadlineAt, attemptCount, data] = update
+        sql.deliveryUpdate.run(destination, domain, state, dueAt, deadlineAt, attemptCount, data, id, seq)
+        if (state === stateWaiting) sql.destinationDue.run(destination, dueAt)
+        trim = true
+      }
+    }
+    this.#logPages += 2 + changes.length / 4
+    if (last !== '') this.#releaseBody(last)
+    for (const [id, json] of events) {
+      sql.eventInsert.run(id, json)
+      if (trim) sql.eventTrim.run(id)
+    }
+    for (const message of newMessages) this.#accept(message, bytes)
+  }
+
+  /** The delivery's own row says whom it was for; where it is gone, the placement was written before. */
+  #placeSettled(id: string, seq: number, placement: readonly [string, string, string, number]): void {
+    const row = this.#sql.deliveryGet.get(id, seq) as DeliveryRow | undefined
+    const message = this.#sql.messageGet.get(id) as (BodyRef & { data: string; size: number }) | undefined
+    if (row === undefined || message === undefined) return
+    const [account, mailbox, prefix, internalDate] = placement
+    this.#place(
+      id,
+      message.size,
+      messageOf(message.data).reversePath,
+      message,
+      [account, mailbox, prefix, internalDate, seq, deliveryOf(row).recipient],
+      this.#head(message),
+    )
+  }
+
+  #place(
+    id: string,
+    sizeBytes: number,
+    reversePath: string,
+    ref: BodyRef,
+    placement: PlacementCells,
+    head: Uint8Array,
+  ): void {
+    const [account, mailbox, prefix, internalDate, seq, recipient] = placement
+    const box = this.#mailbox(account, mailbox)
+    const { from, to, subject } = summarize(head)
+    const inserted = this.#sql.placementInsert.run(
+      box.id,
+      box.uidNext,
+      id,
+      seq,
+      internalDate,
+      box.modseq + 1,
+      prefix,
+      sizeBytes + Buffer.byteLength(prefix),
+      ref.body_id,
+      ref.body_count,
+      ref.file_name,
+      reversePath,
+      recipient,
+      from,
+      to,
+      subject,
+    )
+    this.#logPages += 1
+    if (inserted.changes === 0) return
+    box.uidNext++
+    box.modseq++
+    if (!box.dirty) {
+      box.dirty = true
+      this.#dirtyMailboxes.push(box)
+    }
+  }
+
+  #mailbox(account: string, name: string): MailboxEntry {
+    const key = `${account}\n${name}`
+    const known = this.#mailboxes.get(key)
+    if (known !== undefined) return known
+    const sql = this.#sql
+    let row = sql.mailboxGet.get(account, name) as
+      | { id: number; uidnext: number; highest_modseq: number }
+      | undefined
+    if (row === undefined) {
+      const { lastInsertRowid } = sql.mailboxInsert.run(account, name, this.#uidValidity++)
+      row = { id: Number(lastInsertRowid), uidnext: 1, highest_modseq: 0 }
+    }
+    const entry = { id: row.id, uidNext: row.uidnext, modseq: row.highest_modseq, dirty: false }
+    if (this.#mailboxes.size >= 10_000) {
+      // Those that are dirty are written from their list; the others are read again when needed.
+      this.#mailboxes.clear()
+      for (const box of this.#dirtyMailboxes) this.#sql.mailboxUpdate.run(box.uidNext, box.modseq, box.id)
+      this.#dirtyMailboxes.length = 0
+    }
+    this.#mailboxes.set(key, entry)
+    return entry
+  }
+
+  #writeMailboxes(): void {
+    for (const box of this.#dirtyMailboxes) {
+      this.#sql.mailboxUpdate.run(box.uidNext, box.modseq, box.id)
+      box.dirty = false
+    }
+    this.#dirtyMailboxes.length = 0
+  }
+
+  /** Removes the body when no live delivery and no mailbox row of the message is left. */
+  #releaseBody(id: string): void {
+    const ref = this.#sql.bodyUnreferenced.get(id) as BodyRef | undefined
+    if (ref !== undefined) this.#removeBody(ref)
+  }
+
+  #removeBody(ref: BodyRef): void {
+    if (ref.file_name !== null) this.#unlink.push(ref.file_name)
+    if (ref.body_id === null) return
+    for (let i = 0; i < ref.body_count; i++) this.#sql.bodyDelete.run(ref.body_id + i)
+  }
+
+  #takeDue(query: Extract<Op, { kind: 'takeDue' }>['query']): { rows: DueCells[] } {
+    const { now, destinationsMax, deliveriesPerDestinationMax: perDestination, retry } = query
+    const exclude = new Set(query.exclude)
+    const names: string[] = []
+    for (const row of this.#sql.destinationReady.iterate(now)) {
+      const { name } = row as unknown as { name: string }
+      if (exclude.has(name)) continue
+      if (names.push(name) >= destinationsMax) break
+    }
+    const rows: DueCells[] = []
+    for (const name of names) {
+      const due = this.#sql.deliveryDue.all(name, now, perDestination) as unknown as DeliveryRow[]
+      this.#lease(due, rows, now, (row) => {
+        const attemptCount = row.attempt_count + 1
+        const delivery = { messageId: row.message_id, seq: row.seq, attemptCount }
+        return { dueAt: nextTryAt(retry, delivery, now), attemptCount }
+      })
+      this.#refreshDestination(name)
+    }
+    return { rows }
+  }
+
+  /** Makes rows active; one that cannot be read is moved aside instead. */
+  #lease(
+    rows: readonly DeliveryRow[],
+    out: DueCells[],
+    now: number,
+    next: (row: DeliveryRow) => { readonly dueAt: number; readonly attemptCount: number },
+  ): void {
+    let lastId = ''
+    let lastData = ''
+    for (const row of rows) {
+      try {
+        deliveryOf(row)
+        const repeated = row.message_id === lastId && out.length > 0
+        if (!repeated) {
+          lastData = this.#messageData(row.message_id)
+          lastId = row.message_id
+        }
+        const { dueAt, attemptCount } = next(row)
+        this.#sql.deliveryLease.run(dueAt, attemptCount, row.message_id, row.seq)
+        const leased = { ...row, state: stateActive, due_at: dueAt, attempt_count: attemptCount }
+        out.push([repeated ? '' : lastData, leased])
+      } catch (error) {
+        if (error instanceof StoreFailure || error instanceof SyntaxError || error instanceof TypeError)
+          this.#setAside(row, error.message, now)
+        else throw error
+      }
+    }
+  }
+
+  #messageData(id: string): string {
+    const message = this.#sql.messageGet.get(id) as { data: string } | undefined
+    if (message === undefined) throw new StoreFailure('corrupt', 'its message row is missing')
+    messageOf(message.data)
+    return message.data
+  }
+
+  /** The row keeps its place (and its body) for whoever repairs it, but no attempt and no list sees it again. */
+  #setAside(row: DeliveryRow, reason: string, now: number): void {
+    this.#sql.deliveryState.run(stateQuarantined, row.message_id, row.seq)
+    this.#sql.quarantineAdd.run(now, 'delivery', `${row.message_id}-${row.seq}`, reason)
+  }
+
+  /** Sets due_at to what is true; a destination of which nothing is known any more goes. */
+  #refreshDestination(name: string): void {
+    const { due_at } = this.#sql.destinationEarliest.get(name) as { due_at: number | null }
+    this.#sql.destinationRefresh.run(due_at, name)
+    if (due_at === null) this.#sql.destinationForget.run(name)
+  }
+
+  #nextDueAt(exclude: readonly string[]): number | undefined {
+    const excluded = new Set(exclude)
+    let at = never
+    for (const row of this.#sql.destinationReady.iterate(never)) {
+      const { name, ready_at } = row as unknown as { name: string; ready_at: number }
+      if (excluded.has(name)) continue
+      at = ready_at
+      break
+    }
+    const deadline = this.#sql.deadlineEarliest.get() as { at: number | null }
+    at = Math.min(at, deadline.at ?? never)
+    return at === never ? undefined : at
+  }
+
+  #takeDeadlines(now: number, max: number): { rows: DueCells[] } {
+    const rows: DueCells[] = []
+    const due = this.#sql.deliveryDeadline.all(now, max) as unknown as DeliveryRow[]
+    this.#lease(due, rows, now, (row) => ({ dueAt: row.due_at, attemptCount: row.attempt_count }))
+    return { rows }
+  }
+
+  /** The answer says what the rows were; a held one that is leased is held again after a crash. */
+  #takeKeys(keys: readonly (string | number)[], now: number): { rows: DueCells[]; busyCount: number } {
+    const rows: DueCells[] = []
+    let busyCount = 0
+    for (let i = 0; i < keys.length; i += 2) {
+      const row = this.#sql.deliveryGet.get(keys[i] as string, keys[i + 1] as number) as
+        | DeliveryRow
+        | undefined
+      if (row === undefined) continue
+      if (row.state === stateActive || row.state === stateHeldLeased) busyCount++
+      if (row.state !== stateWaiting && row.state !== stateHeld) continue
+      const taken: DueCells[] = []
+      this.#lease([row], taken, now, () => ({ dueAt: row.due_at, attemptCount: row.attempt_count }))
+      if (taken[0] === undefined) continue
+      rows.push([taken[0][0], row])
+      if (row.state === stateHeld) this.#sql.deliveryState.run(stateHeldLeased, row.message_id, row.seq)
+    }
+    return { rows, busyCount }
+  }
+
+  #recover(): number {
+    const { changes } = this.#sql.deliveryRecover.run()
+    this.#sql.deliveryRecoverHeld.run()
+    // due_at may be stale or, after damage, missing: build it anew from the index.
+    this.#sql.destinationsUnset.run()
+    this.#sql.destinationsRebuild.run()
+    this.#sql.destinationsForget.run()
+    return Number(changes)
+  }
+
+  #mailDelete(keys: readonly (string | number)[]): number {
+    let count = 0
+    for (let i = 0; i < keys.length; i += 3) {
+      const box = this.#sql.mailboxGet.get(keys[i] as string, keys[i + 1] as string) as
+        | { id: number }
+        | undefined
+      if (box === undefined) continue
+      const row = this.#sql.placementDelete.get(box.id, keys[i + 2] as number) as
+        | (BodyRef & { message_id: string })
+        | undefined
+      if (row === undefined) continue
+      count++
+      const still = this.#sql.referenced.get(row.message_id, row.message_id) as { n: number }
+      if (still.n === 0) this.#removeBody(row)
+    }
+    return count
+  }
+
+  #reroute(keys: readonly (string | number)[], from: string, to: string): number {
+    let count = 0
+    for (let i = 0; i < keys.length; i += 2) {
+      const row = this.#sql.deliveryReroute.get(to, keys[i] as string, keys[i + 1] as number, from) as
+        | { state: number; due_at: number }
+        | undefined
+      if (row === undefined) continue
+      count++
+      if (row.state === stateWaiting) this.#sql.destinationDue.run(to, row.due_at)
+    }
+    this.#refreshDestination(from)
+    return count
+  }
+
+  #prune(ids: readonly string[]): number {
+    let count = 0
+    for (const id of ids) {
+      if (this.#sql.messagePrune.run(id).changes === 0) continue
+      count++
+      this.#sql.eventsPrune.run(id)
+    }
+    return count
+  }
+
+  /** The beginning of a stored body, for its summary; empty when it cannot be read (the delivery must not fail for it). */
+  #head(ref: BodyRef): Uint8Array {
+    if (ref.file_name !== null) return this.#fileHead(ref.file_name)
+    if (ref.body_id === null) return new Uint8Array(0)
+    const row = this.#sql.bodyHead.get(ref.body_id) as { bytes: Uint8Array } | undefined
+    return row?.bytes ?? new Uint8Array(0)
+  }
+
+  #fileHead(fileName: string): Uint8Array {
+    const head = new Uint8Array(summaryBytesMax)
+    try {
+      const file = openSync(join(this.#dir, bodiesFolder, fileName), 'r')
+      try {
+        return head.subarray(0, readSync(file, head))
+      } finally {
+        closeSync(file)
+      }
+    } catch {
+      return new Uint8Array(0)
+    }
+  }
+
+  /** At start: files that no row names were spilled for mail that was never accepted, or outlived their row. */
+  #sweepFiles(): void {
+    const folder = join(this.#dir, bodiesFolder)
+    for (const name of readdirSync(folder)) {
+      const known = this.#sql.fileReferenced.get(name, name) as { n: number }
+      if (known.n === 0) rmSync(join(folder, name), { force: true })
+    }
+  }
+}
+
+function syncFolder(path: string): void {
+  if (process.platform === 'win32') return
+  const folder = openSync(path, 'r')
+  try {
+    fsyncSync(folder)
+  } finally {
+    closeSync(folder)
+  }
+}
+
+const deliveryColumns = 'message_id, seq, destination, domain, state, due_at, attempt_count, data'
+
+function prepareAll(db: DatabaseSync) {
+  const p = (text: string): StatementSync => db.prepare(text)
+  return {
+    freePages: p('PRAGMA freelist_count'),
+    allPages: p('PRAGMA page_count'),
+    begin: p('BEGIN IMMEDIATE'),
+    commit: p('COMMIT'),
+    rollback: p('ROLLBACK'),
+    bodyInsert: p('INSERT INTO body (id, bytes) VALUES (?, ?)'),
+    bodyDelete: p('DELETE FROM body WHERE id = ?'),
+    bodyHead: p(`SELECT substr(bytes, 1, ${summaryBytesMax}) AS bytes FROM body WHERE id = ?`),
+    /** No row while anything refers to the body. */
+    bodyUnreferenced: p(`SELECT body_id, body_count, file_name FROM message WHERE id = ?1
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1)
+      AND NOT EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?1)`),
+    referenced: p(`SELECT EXISTS (SELECT 1 FROM delivery WHERE message_id = ?)
+      OR EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?) AS n`),
+    fileReferenced: p(`SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1 AND file_name = ?1 AND
+        EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1))
+      OR EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?2 AND file_name = ?2) AS n`),
+    messageInsert:
+      p(`INSERT INTO message (id, received_at, size, body_id, body_count, file_name, data, events)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
+    messageGet: p('SELECT data, size, body_id, body_count, file_name FROM message WHERE id = ?'),
+    messagePrune: p(`DELETE FROM message WHERE id = ?1
+      AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1)`),
+    eventInsert: p(`INSERT INTO event (message_id, n, data)
+      SELECT ?1, coalesce(max(n), 0) + 1, ?2 FROM event WHERE message_id = ?1`),
+    eventTrim: p(`DELETE FROM event WHERE message_id = ?1 AND n > ${eventRowsFirst}
+      AND n <= (SELECT max(n) FROM event WHERE message_id = ?1) - ${eventRowsLast}`),
+    eventsPrune: p('DELETE FROM event WHERE message_id = ?'),
+    deliveryInsert: p(`INSERT INTO delivery
+      (message_id, seq, destination, domain, state, due_at, deadline_at, attempt_count, data)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
+    deliveryUpdate:
+      p(`UPDATE delivery SET destination = ?, domain = ?, state = ?, due_at = ?, deadline_at = ?,
+      attempt_count = ?, data = ? WHERE message_id = ? AND seq = ?`),
+    deliveryDelete: p('DELETE FROM delivery WHERE message_id = ? AND seq = ?'),
+    deliveryGet: p(`SELECT ${deliveryColumns} FROM delivery WHERE message_id = ? AND seq = ?`),
+    deliveryDue: p(`SELECT ${deliveryColumns} FROM delivery
+      WHERE state = 0 AND destination = ? AND due_at <= ? ORDER BY due_at LIMIT ?`),
+    deliveryDeadline: p(`SELECT ${deliveryColumns} FROM delivery
+      WHERE state = 0 AND deadline_at <= ? ORDER BY deadline_at LIMIT ?`),
+    deadlineEarliest: p('SELECT min(deadline_at) AS at FROM delivery WHERE state = 0'),
+    deliveryLease: p(`UPDATE delivery SET state = ${stateActive}, due_at = ?, attempt_count = ?
+      WHERE message_id = ? AND seq = ?`),
+    deliveryState: p('UPDATE delivery SET state = ? WHERE message_id = ? AND seq = ?'),
+    deliveryRecover: p(`UPDATE delivery SET state = ${stateWaiting} WHERE state = ${stateActive}`),
+    deliveryRecoverHeld: p(`UPDATE delivery SET state = ${stateHeld} WHERE state = ${stateHeldLeased}`),
+    deliveryReroute: p(`UPDATE delivery SET destination = ?
+      WHERE message_id = ? AND seq = ? AND destination = ? AND state IN (${stateWaiting}, ${stateHeld})
+      RETURNING state, due_at`),
+    destinationDue: p(`INSERT INTO destination (name, due_at, ready_at) VALUES (?1, ?2, ?2)
+      ON CONFLICT (name) DO UPDATE SET due_at = min(coalesce(due_at, ?2), ?2),
+        ready_at = max(blocked_until, min(coalesce(due_at, ?2), ?2))
+      WHERE due_at IS NULL OR due_at > ?2`),
+    destinationSet: p(`INSERT INTO destination (name, blocked_until, failure_count, down_since, last_error)
+      VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO UPDATE SET blocked_until = ?2, failure_count = ?3,
+        down_since = ?4, last_error = ?5, ready_at = CASE WHEN due_at IS NULL THEN NULL ELSE max(due_at, ?2) END`),
+    destinationClear: p(`UPDATE destination SET blocked_until = 0, failure_count = 0, down_since = 0,
+      last_error = '', ready_at = due_at WHERE name = ?`),
+    destinationForget: p(
+      'DELETE FROM destination WHERE name = ? AND due_at IS NULL AND failure_count = 0 AND blocked_until = 0',
+    ),
+    destinationReady: p('SELECT name, ready_at FROM destination WHERE ready_at <= ? ORDER BY ready_at'),
+    destinationEarliest: p('SELECT min(due_at) AS due_at FROM delivery WHERE state = 0 AND destination = ?'),
+    destinationRefresh: p(`UPDATE destination SET due_at = ?1,
+      ready_at = CASE WHEN ?1 IS NULL THEN NULL ELSE max(?1, blocked_until) END WHERE name = ?2`),
+    destinationsUnset: p('UPDATE destination SET due_at = NULL, ready_at = NULL'),
+    destinationsRebuild: p(`INSERT INTO destination (name, due_at, ready_at)
+      SELECT destination, min(due_at), min(due_at) FROM delivery WHERE state = 0 GROUP BY destination
+      ON CONFLICT (name) DO UPDATE SET due_at = excluded.due_at, ready_at = max(blocked_until, excluded.due_at)`),
+    destinationsForget: p(
+      'DELETE FROM destination WHERE due_at IS NULL AND failure_count = 0 AND blocked_until = 0',
+    ),
+    mailboxGet: p('SELECT id, uidnext, highest_modseq FROM mailbox WHERE account = ? AND name = ?'),
+    mailboxInsert: p(`INSERT INTO mailbox (account, name, uidvalidity, uidnext, highest_modseq)
+      VALUES (?, ?, ?, 1, 0)`),
+    mailboxUpdate: p('UPDATE mailbox SET uidnext = ?, highest_modseq = ? WHERE id = ?'),
+    placementInsert: p(`INSERT INTO mailbox_message (mailbox_id, uid, message_id, seq, internal_date, modseq,
+      prefix, size, body_id, body_count, file_name, reverse_path, recipient, header_from, header_to, header_subject)
+      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+      ON CONFLICT (message_id, seq, mailbox_id) DO NOTHING`),
+    placementDelete: p(`DELETE FROM mailbox_message WHERE mailbox_id = ? AND uid = ?
+      RETURNING message_id, body_id, body_count, file_name`),
+    accountPut: p(
+      'INSERT INTO account (name, data) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET data = excluded.data',
+    ),
+    accountDelete: p('DELETE FROM account WHERE name = ?'),
+    quarantineAdd: p(`INSERT INTO quarantine (at, source, key, reason) VALUES (?, ?, ?, ?)
+      ON CONFLICT (source, key) DO NOTHING`),
+  }
+}

@@ -1,0 +1,136 @@
+// Owns how the store reaches its engine and its reader: each in a thread of its own, or (simulator, tests) in this one.
+
+import { Worker } from 'node:worker_threads'
+import type { Clock } from '../../base/clock.ts'
+import { StoreFailure } from '../../queue/store.ts'
+import { Engine, type EngineOptions } from './engine.ts'
+import { type FailureData, failureData } from './failure.ts'
+import type { Batch, BatchReply } from './ops.ts'
+import { type Query, Reader } from './reader.ts'
+import type { WorkerData } from './worker.ts'
+
+/** One batch at a time: `send` again only after its reply. */
+export interface WriterPort {
+  send(batch: Batch, reply: (reply: BatchReply) => void): void
+  close(): Promise<void>
+}
+
+export interface ReaderPort {
+  ask(query: Query): Promise<unknown>
+  close(): Promise<void>
+}
+
+type Answer = { readonly value: unknown } | { readonly failure: FailureData }
+
+export async function openWriter(
+  options: EngineOptions,
+  place: { readonly inThread: boolean; readonly clock: Clock; readonly onFatal: (error: Error) => void },
+): Promise<WriterPort> {
+  if (place.inThread) return inThreadWriter(new Engine(options), place.clock)
+  const { fault, ...plain } = options
+  if (fault !== undefined) throw new StoreFailure('failed', 'faults are injected in the thread only')
+  const worker = await startWorker({ kind: 'writer', options: plain }, place.onFatal)
+  let waiting: ((reply: BatchReply) => void) | undefined
+  worker.on('message', (reply: BatchReply) => {
+    const answer = waiting
+    waiting = undefined
+    answer?.(reply)
+  })
+  return {
+    send(batch, reply) {
+      waiting = reply
+      worker.postMessage(batch, [batch.bytes.buffer as ArrayBuffer])
+    },
+    close: () => closeWorker(worker),
+  }
+}
+
+export async function openReader(
+  dir: string,
+  place: { readonly inThread: boolean; readonly onFatal: (error: Error) => void },
+): Promise<ReaderPort> {
+  if (place.inThread) return inThreadReader(new Reader(dir))
+  const worker = await startWorker({ kind: 'reader', dir }, place.onFatal)
+  const waiting: { readonly resolve: (value: unknown) => void; readonly reject: (error: Error) => void }[] =
+    []
+  // The reader answers in order.
+  worker.on('message', (answer: Answer) => {
+    const first = waiting.shift()
+    if ('failure' in answer) first?.reject(new StoreFailure(...answer.failure))
+    else first?.resolve(answer.value)
+  })
+  return {
+    ask: (query) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ resolve, reject })
+        worker.postMessage(query)
+      }),
+    close: () => closeWorker(worker),
+  }
+}
+
+function inThreadWriter(engine: Engine, clock: Clock): WriterPort {
+  return {
+    send(batch, reply) {
+      clock.defer(() => reply(engine.run(batch)))
+    },
+    async close() {
+      engine.close()
+    },
+  }
+}
+
+function inThreadReader(reader: Reader): ReaderPort {
+  return {
+    async ask(query) {
+      try {
+        return reader.answer(query)
+      } catch (error) {
+        throw new StoreFailure(...failureData(error))
+      }
+    },
+    async close() {
+      reader.close()
+    },
+  }
+}
+
+/** `.ts` from source, `.js` when built: tsc leaves the text of a URL alone. */
+const workerUrl = new URL(
+  `./worker${import.meta.url.slice(import.meta.url.lastIndexOf('.'))}`,
+  import.meta.url,
+)
+
+const closing = new WeakSet<Worker>()
+
+function startWorker(data: WorkerData, onFatal: (error: Error) => void): Promise<Worker> {
+  const worker = new Worker(workerUrl, { workerData: data, name: `store-${data.kind}` })
+  return new Promise((resolve, reject) => {
+    let ready = false
+    worker.once('message', (first: 'ready' | { readonly failure: FailureData }) => {
+      if (first === 'ready') {
+        ready = true
+        resolve(worker)
+      } else reject(new StoreFailure(...first.failure))
+    })
+    worker.on('error', (error) => {
+      if (ready) onFatal(error)
+      else reject(error)
+    })
+    worker.on('exit', () => {
+      if (!closing.has(worker)) {
+        const error = new StoreFailure('failed', `the store's ${data.kind} thread ended`)
+        if (ready) onFatal(error)
+        else reject(error)
+      }
+    })
+  })
+}
+
+function closeWorker(worker: Worker): Promise<void> {
+  closing.add(worker)
+  return new Promise((resolve) => {
+    worker.once('exit', () => resolve())
+    worker.postMessage('close')
+  })
+}

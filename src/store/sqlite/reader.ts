@@ -1,0 +1,509 @@
+// Owns the reading side of the SQLite store: lists, views and bodies over a read-only connection of its own, so that a
+// slow question never delays a commit. Each call is one short read transaction: scans stop after a bounded number of
+// rows and say where to go on.
+
+import { join } from 'node:path'
+import { DatabaseSync, type StatementSync } from 'node:sqlite'
+import { unreachable } from '../../base/assert.ts'
+import type { DestinationState } from '../../queue/store.ts'
+import { StoreFailure } from '../../queue/store.ts'
+import type { MailListItem, MessageView, QueueStats } from '../store.ts'
+import { databaseName } from './engine.ts'
+import { type DeliveryRow, deliveryOf, eventsOf, messageOf, stateHeld, stateWaiting } from './rows.ts'
+
+/** Rows that a scan looks at in one call: some 20 ms. */
+const scanRowsMax = 20_000
+
+export interface ScanFilter {
+  readonly destination?: string
+  readonly domain?: string
+  /** 0 waiting, 2 held; absent: these and active ones. */
+  readonly state?: number
+}
+
+export type Query =
+  | {
+      readonly kind: 'deliveryScan'
+      readonly after: DeliveryKey
+      readonly filter: ScanFilter
+      readonly limit: number
+    }
+  | {
+      readonly kind: 'keyScan'
+      readonly after: DeliveryKey
+      readonly filter: ScanFilter
+      readonly limit: number
+    }
+  | { readonly kind: 'deliveriesOf'; readonly messageId: string }
+  | { readonly kind: 'stats'; readonly now: number }
+  | { readonly kind: 'activeScan'; readonly after: DeliveryKey }
+  | { readonly kind: 'destinations' }
+  | { readonly kind: 'view'; readonly messageId: string }
+  | { readonly kind: 'recent'; readonly before: string; readonly limit: number }
+  | { readonly kind: 'body'; readonly messageId: string; readonly inlineBytesMax: number }
+  | { readonly kind: 'mailboxes'; readonly account: string | null; readonly mailbox: string | null }
+  | {
+      readonly kind: 'mailOfBox'
+      readonly mailboxId: number
+      readonly belowUid: number
+      readonly limit: number
+    }
+  | {
+      readonly kind: 'mailScan'
+      readonly below: readonly [string, number, number]
+      /** null: any. */
+      readonly mailboxIds: readonly number[] | null
+      readonly limit: number
+    }
+  | { readonly kind: 'mailFind'; readonly messageId: string }
+  | { readonly kind: 'mailAt'; readonly account: string; readonly mailbox: string; readonly uid: number }
+  | { readonly kind: 'accountGet'; readonly name: string }
+  | { readonly kind: 'accountList' }
+  | { readonly kind: 'routeScan'; readonly after: DeliveryKey }
+  | {
+      readonly kind: 'pruneScan'
+      readonly after: string
+      readonly before: number
+      readonly keepMax: number | null
+      readonly max: number
+    }
+  | { readonly kind: 'quarantined' }
+
+export type DeliveryKey = readonly [messageId: string, seq: number]
+export interface Scan<T> {
+  readonly items: readonly T[]
+  /** Where to go on; absent: the end was reached. */
+  readonly next?: DeliveryKey
+  /** Rows of another kind met on the way: active ones, for a scan of what can be taken. */
+  readonly busyCount?: number
+  readonly unreadable: readonly (readonly [source: string, key: string, reason: string])[]
+}
+
+export interface BodyAnswer {
+  readonly sizeBytes: number
+  readonly bytes?: Uint8Array
+  readonly fileName?: string
+}
+
+interface ScannedRow extends DeliveryRow {
+  readonly message_data: string | null
+}
+
+interface MailRow {
+  readonly mailbox_id: number
+  readonly account: string
+  readonly name: string
+  readonly uid: number
+  readonly message_id: string
+  readonly seq: number
+  readonly internal_date: number
+  readonly size: number
+  readonly prefix: string
+  readonly reverse_path: string
+  readonly recipient: string
+  readonly header_from: string
+  readonly header_to: string
+  readonly header_subject: string
+  readonly body_id: number | null
+  readonly body_count: number
+  readonly file_name: string | null
+}
+
+interface DestinationRow {
+  readonly name: string
+  readonly due_at: number | null
+  readonly ready_at: number | null
+  readonly blocked_until: number
+  readonly failure_count: number
+  readonly down_since: number
+  readonly last_error: string
+}
+
+export class Reader {
+  readonly #db: DatabaseSync
+  readonly #sql: ReturnType<typeof prepareAll>
+
+  /** The writer must have opened the file before. */
+  constructor(dir: string) {
+    this.#db = new DatabaseSync(join(dir, databaseName), { readOnly: true, timeout: 2000 })
+    this.#db.exec('PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;')
+    this.#sql = prepareAll(this.#db)
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  /** Throws StoreFailure or an error of SQLite. */
+  answer(query: Query): unknown {
+    switch (query.kind) {
+      case 'deliveryScan':
+        return this.#deliveryScan(query.after, query.filter, query.limit)
+      case 'keyScan':
+        return this.#keyScan(query.after, query.filter, query.limit)
+      case 'deliveriesOf':
+        return this.#deliveriesOf(query.messageId)
+      case 'stats':
+        return this.#stats(query.now)
+      case 'activeScan':
+        return this.#activeScan(query.after)
+      case 'destinations':
+        return (this.#sql.destinationsDown.all() as unknown as DestinationRow[]).map(destinationOf)
+      case 'view':
+        return this.#view(query.messageId)
+      case 'recent':
+        return this.#recent(query.before, query.limit)
+      case 'body':
+        return this.#body(query.messageId, query.inlineBytesMax)
+      case 'mailboxes':
+        return this.#sql.mailboxes.all(query.account, query.mailbox).map((row) => (row as { id: number }).id)
+      case 'mailOfBox':
+        return (
+          this.#sql.mailOfBox.all(query.mailboxId, query.belowUid, query.limit) as unknown as MailRow[]
+        ).map(mailItem)
+      case 'mailScan':
+        return this.#mailScan(query.below, query.mailboxIds, query.limit)
+      case 'mailFind':
+        return this.#mail(this.#sql.mailFind.get(query.messageId) as MailRow | undefined)
+      case 'mailAt':
+        return this.#mail(
+          this.#sql.mailAt.get(query.account, query.mailbox, query.uid) as MailRow | undefined,
+        )
+      case 'accountGet':
+        return (this.#sql.accountGet.get(query.name) as { data: string } | undefined)?.data
+      case 'accountList':
+        return this.#sql.accountList.all().map((row) => [row.name, row.data])
+      case 'routeScan':
+        return this.#routeScan(query.after)
+      case 'pruneScan':
+        return this.#pruneScan(query.after, query.before, query.keepMax, query.max)
+      case 'quarantined':
+        return this.#sql.quarantined.all().map((row) => ({ ...row }))
+      default:
+        return unreachable(query)
+    }
+  }
+
+  #deliveryScan(after: DeliveryKey, filter: ScanFilter, limit: number): Scan<unknown> {
+    const items: unknown[] = []
+    const unreadable: [string, string, string][] = []
+    let seen = 0
+    let last: DeliveryKey | undefined
+    for (const item of this.#sql.deliveryScan.iterate(after[0], after[1])) {
+      const row = item as unknown as ScannedRow
+      last = [row.message_id, row.seq]
+      if (matches(row, filter) && row.state !== 3) {
+        try {
+          if (row.message_data === null) throw new StoreFailure('corrupt', 'its message row is missing')
+          const blocked = this.#blocked(row.destination)
+          items.push({
+            message: messageOf(row.message_data),
+            delivery: deliveryOf(row),
+            ...(blocked !== undefined && { blocked }),
+          })
+        } catch (error) {
+          unreadable.push(['delivery', `${row.message_id}-${row.seq}`, (error as Error).message])
+        }
+      }
+      if (items.length >= limit || ++seen >= scanRowsMax) return { items, next: last, unreadable }
+    }
+    return { items, unreadable }
+  }
+
+  #keyScan(after: DeliveryKey, filter: ScanFilter, limit: number): Scan<DeliveryKey> {
+    const items: DeliveryKey[] = []
+    let busyCount = 0
+    let seen = 0
+    for (const item of this.#sql.keyScan.iterate(after[0], after[1])) {
+      const row = item as unknown as DeliveryRow
+      const { state, ...place } = filter
+      if (matches(row, place)) {
+        const free = row.state === stateWaiting || row.state === stateHeld
+        if (free && (state === undefined || row.state === state)) items.push([row.message_id, row.seq])
+        else if (!free && row.state !== 3 && state !== stateHeld) busyCount++
+      }
+      if (items.length >= limit || ++seen >= scanRowsMax)
+        return { items, next: [row.message_id, row.seq], busyCount, unreadable: [] }
+    }
+    return { items, busyCount, unreadable: [] }
+  }
+
+  #deliveriesOf(messageId: string): DeliveryRow[] {
+    return this.#sql.deliveriesOf.all(messageId).map((row) => ({ ...row })) as unknown as DeliveryRow[]
+  }
+
+  #blocked(destination: string): DestinationState | undefined {
+    const row = this.#sql.destinationGet.get(destination) as DestinationRow | undefined
+    return row === undefined || (row.failure_count === 0 && row.blocked_until === 0)
+      ? undefined
+      : destinationOf(row)
+  }
+
+  #stats(now: number): QueueStats {
+    const held = this.#sql.heldCount.get() as { n: number }
+    const counts = new Map<string, number>()
+    for (const row of this.#sql.waitingCounts.iterate())
+      counts.set(row.destination as string, row.n as number)
+    let waiting = 0
+    for (const count of counts.values()) waiting += count
+    let oldestDueAt: number | undefined
+    const destinations: QueueStats['destinations'][number][] = []
+    for (const item of this.#sql.destinationsAll.iterate()) {
+      const row = item as unknown as DestinationRow
+      const blocked = row.failure_count > 0 || row.blocked_until > 0
+      if (row.due_at === null && !blocked) continue
+      const due = (this.#sql.earliest.get(row.name) as { at: number | null }).at ?? undefined
+      if (due !== undefined && due <= now && row.blocked_until <= now)
+        oldestDueAt = Math.min(oldestDueAt ?? due, due)
+      destinations.push({
+        destination: row.name,
+        waiting: counts.get(row.name) ?? 0,
+        ...(due !== undefined && { nextDueAt: Math.max(due, row.blocked_until) }),
+        ...(blocked && { blocked: destinationOf(row) }),
+      })
+    }
+    return {
+      waiting,
+      active: 0,
+      held: held.n,
+      ...(oldestDueAt !== undefined && { oldestDueAt }),
+      destinations,
+    }
+  }
+
+  #activeScan(after: DeliveryKey): { count: number; next?: DeliveryKey } {
+    const row = this.#sql.activeCount.get(after[0], after[1], scanRowsMax) as {
+      n: number
+      total: number
+    }
+    if (row.total < scanRowsMax) return { count: row.n }
+    const last = this.#sql.keyAt.get(after[0], after[1], scanRowsMax - 1) as {
+      message_id: string
+      seq: number
+    }
+    return { count: row.n, next: [last.message_id, last.seq] }
+  }
+
+  #view(messageId: string): MessageView | undefined {
+    const row = this.#sql.messageGet.get(messageId) as
+      | {
+          data: string
+          events: string | null
+          body_id: number | null
+          body_count: number
+          file_name: string | null
+        }
+      | undefined
+    if (row === undefined) return undefined
+    const deliveries = []
+    for (const delivery of this.#deliveriesOf(messageId)) {
+      try {
+        if (delivery.state !== 3) deliveries.push(deliveryOf(delivery))
+      } catch {
+        // Shown by quarantined() as soon as it is taken; the others of the message are still worth seeing.
+      }
+    }
+    const events = []
+    for (const json of [row.events, ...this.#sql.events.all(messageId).map((e) => e.data as string)]) {
+      try {
+        if (json !== null) events.push(...eventsOf(messageId, json))
+      } catch {
+        events.push({ messageId, at: 0, kind: 'note' as const, data: { text: 'an event could not be read' } })
+      }
+    }
+    const placements = this.#sql.placementsOf.all(messageId) as unknown as {
+      account: string
+      mailbox: string
+      uid: number
+    }[]
+    return {
+      message: messageOf(row.data),
+      deliveries,
+      events,
+      placements: placements.map((placement) => ({ ...placement })),
+      hasBody: deliveries.length > 0 || placements.length > 0,
+    }
+  }
+
+  #recent(before: string, limit: number): { items: unknown[]; cursor?: string } {
+    const rows = this.#sql.recent.all(before, limit) as unknown as { id: string; data: string }[]
+    const items = []
+    for (const row of rows) {
+      try {
+        items.push(messageOf(row.data))
+      } catch {
+        // Unreadable: the list goes on without it.
+      }
+    }
+    const last = rows.at(-1)
+    return { items, ...(rows.length === limit && last !== undefined && { cursor: last.id }) }
+  }
+
+  #body(messageId: string, inlineBytesMax: number): BodyAnswer {
+    const row = this.#sql.messageGet.get(messageId) as
+      | { size: number; body_id: number | null; body_count: number; file_name: string | null }
+      | undefined
+    if (row === undefined) throw new StoreFailure('corrupt', `message ${messageId} is not stored`)
+    return this.#bytes(messageId, row.size, row, inlineBytesMax)
+  }
+
+  #bytes(
+    messageId: string,
+    sizeBytes: number,
+    ref: { readonly body_id: number | null; readonly body_count: number; readonly file_name: string | null },
+    inlineBytesMax = Number.MAX_SAFE_INTEGER,
+  ): BodyAnswer {
+    if (ref.file_name !== null) return { sizeBytes, fileName: ref.file_name }
+    if (ref.body_id === null || sizeBytes > inlineBytesMax)
+      throw new StoreFailure('corrupt', `the body of ${messageId} is missing`)
+    const bytes = Buffer.allocUnsafeSlow(sizeBytes)
+    let at = 0
+    for (let i = 0; i < ref.body_count; i++) {
+      const chunk = this.#sql.chunk.get(ref.body_id + i) as { bytes: Uint8Array } | undefined
+      if (chunk === undefined || at + chunk.bytes.length > sizeBytes)
+        throw new StoreFailure('corrupt', `chunk ${i} of the body of ${messageId} is missing or too long`)
+      bytes.set(chunk.bytes, at)
+      at += chunk.bytes.length
+    }
+    if (at !== sizeBytes) throw new StoreFailure('corrupt', `the body of ${messageId} is too short`)
+    return { sizeBytes, bytes }
+  }
+
+  #mail(row: MailRow | undefined): { item: MailListItem; prefix: string; body: BodyAnswer } | undefined {
+    if (row === undefined) return undefined
+    const sizeBytes = row.size - Buffer.byteLength(row.prefix)
+    return { item: mailItem(row), prefix: row.prefix, body: this.#bytes(row.message_id, sizeBytes, row) }
+  }
+
+  #mailScan(
+    below: readonly [string, number, number],
+    mailboxIds: readonly number[] | null,
+    limit: number,
+  ): { items: MailListItem[]; next?: readonly [string, number, number] } {
+    const items: MailListItem[] = []
+    const wanted = mailboxIds === null ? undefined : new Set(mailboxIds)
+    let seen = 0
+    for (const key of this.#sql.mailScan.iterate(...below)) {
+      const { message_id, seq, mailbox_id, uid } = key as unknown as MailRow
+      if (wanted === undefined || wanted.has(mailbox_id)) {
+        const row = this.#sql.mailRow.get(mailbox_id, uid) as MailRow | undefined
+        if (row !== undefined) items.push(mailItem(row))
+      }
+      if (items.length >= limit || ++seen >= scanRowsMax)
+        return { items, next: [message_id, seq, mailbox_id] }
+    }
+    return { items }
+  }
+
+  #routeScan(after: DeliveryKey): Scan<readonly [string, string]> {
+    const found = new Map<string, readonly [string, string]>()
+    let seen = 0
+    for (const item of this.#sql.keyScan.iterate(after[0], after[1])) {
+      const row = item as unknown as DeliveryRow
+      if (row.state !== 3) found.set(`${row.domain}\n${row.destination}`, [row.domain, row.destination])
+      if (++seen >= scanRowsMax)
+        return { items: [...found.values()], next: [row.message_id, row.seq], unreadable: [] }
+    }
+    return { items: [...found.values()], unreadable: [] }
+  }
+
+  /** Ids of finished messages, oldest first, that are older than `before` or beyond the newest `keepMax`. */
+  #pruneScan(
+    after: string,
+    before: number,
+    keepMax: number | null,
+    max: number,
+  ): { ids: string[]; next?: string } {
+    const cut =
+      keepMax === null ? '' : ((this.#sql.idAt.get(keepMax) as { id: string } | undefined)?.id ?? '')
+    const ids: string[] = []
+    let seen = 0
+    for (const row of this.#sql.pruneScan.iterate(after)) {
+      const { id, received_at, live } = row as unknown as { id: string; received_at: number; live: number }
+      const old = received_at < before
+      // Ids are ordered by time: behind the first young one outside the count nothing is old (an hour for a set clock).
+      if (!old && id > cut && received_at > before + 3_600_000) return { ids }
+      if (live === 0 && (old || id <= cut)) ids.push(id)
+      if (ids.length >= max || ++seen >= scanRowsMax) return { ids, next: id }
+    }
+    return { ids }
+  }
+}
+
+const matches = (row: DeliveryRow, filter: ScanFilter): boolean =>
+  (filter.destination === undefined || row.destination === filter.destination) &&
+  (filter.domain === undefined || row.domain === filter.domain) &&
+  (filter.state === undefined || row.state === filter.state)
+
+const destinationOf = (row: DestinationRow): DestinationState => ({
+  destination: row.name,
+  failureCount: row.failure_count,
+  blockedUntil: row.blocked_until,
+  downSince: row.down_since,
+  lastError: row.last_error,
+})
+
+const mailItem = (row: MailRow): MailListItem => ({
+  account: row.account,
+  mailbox: row.name,
+  uid: row.uid,
+  messageId: row.message_id,
+  seq: row.seq,
+  internalDate: row.internal_date,
+  sizeBytes: row.size,
+  reversePath: row.reverse_path,
+  recipient: row.recipient,
+  from: row.header_from,
+  to: row.header_to,
+  subject: row.header_subject,
+})
+
+const mailColumns = `m.mailbox_id, b.account, b.name, m.uid, m.message_id, m.seq, m.internal_date, m.size, m.prefix,
+  m.reverse_path, m.recipient, m.header_from, m.header_to, m.header_subject, m.body_id, m.body_count, m.file_name`
+const mailJoin = 'mailbox_message m JOIN mailbox b ON b.id = m.mailbox_id'
+
+function prepareAll(db: DatabaseSync) {
+  const p = (text: string): StatementSync => db.prepare(text)
+  const columns = 'd.message_id, d.seq, d.destination, d.domain, d.state, d.due_at, d.attempt_count, d.data'
+  return {
+    deliveryScan: p(`SELECT ${columns}, m.data AS message_data
+      FROM delivery d LEFT JOIN message m ON m.id = d.message_id
+      WHERE (d.message_id, d.seq) > (?, ?) ORDER BY d.message_id, d.seq`),
+    keyScan: p(`SELECT message_id, seq, destination, domain, state FROM delivery
+      WHERE (message_id, seq) > (?, ?) ORDER BY message_id, seq`),
+    keyAt: p(`SELECT message_id, seq FROM delivery WHERE (message_id, seq) > (?, ?)
+      ORDER BY message_id, seq LIMIT 1 OFFSET ?`),
+    activeCount: p(`SELECT count(*) AS total, coalesce(sum(state IN (1, 4)), 0) AS n FROM
+      (SELECT state FROM delivery WHERE (message_id, seq) > (?, ?) ORDER BY message_id, seq LIMIT ?)`),
+    deliveriesOf: p(`SELECT ${columns} FROM delivery d WHERE d.message_id = ? ORDER BY d.seq`),
+    heldCount: p('SELECT count(*) AS n FROM delivery WHERE state = 2'),
+    waitingCounts: p('SELECT destination, count(*) AS n FROM delivery WHERE state = 0 GROUP BY destination'),
+    earliest: p('SELECT min(due_at) AS at FROM delivery WHERE state = 0 AND destination = ?'),
+    destinationsAll: p('SELECT * FROM destination ORDER BY name'),
+    destinationsDown: p(
+      'SELECT * FROM destination WHERE failure_count > 0 OR blocked_until > 0 ORDER BY name',
+    ),
+    destinationGet: p('SELECT * FROM destination WHERE name = ?'),
+    messageGet: p('SELECT data, events, size, body_id, body_count, file_name FROM message WHERE id = ?'),
+    events: p('SELECT data FROM event WHERE message_id = ? ORDER BY n'),
+    placementsOf: p(`SELECT b.account, b.name AS mailbox, m.uid FROM ${mailJoin}
+      WHERE m.message_id = ? ORDER BY m.seq, m.mailbox_id`),
+    recent: p('SELECT id, data FROM message WHERE id < ? ORDER BY id DESC LIMIT ?'),
+    chunk: p('SELECT bytes FROM body WHERE id = ?'),
+    mailboxes: p('SELECT id FROM mailbox WHERE (?1 IS NULL OR account = ?1) AND (?2 IS NULL OR name = ?2)'),
+    mailOfBox: p(`SELECT ${mailColumns} FROM ${mailJoin}
+      WHERE m.mailbox_id = ? AND m.uid < ? ORDER BY m.uid DESC LIMIT ?`),
+    mailScan: p(`SELECT message_id, seq, mailbox_id, uid FROM mailbox_message INDEXED BY mailbox_message_once
+      WHERE (message_id, seq, mailbox_id) < (?, ?, ?) ORDER BY message_id DESC, seq DESC, mailbox_id DESC`),
+    mailRow: p(`SELECT ${mailColumns} FROM ${mailJoin} WHERE m.mailbox_id = ? AND m.uid = ?`),
+    mailFind: p(`SELECT ${mailColumns} FROM ${mailJoin}
+      WHERE m.message_id = ? ORDER BY m.seq, m.mailbox_id LIMIT 1`),
+    mailAt: p(`SELECT ${mailColumns} FROM ${mailJoin} WHERE b.account = ? AND b.name = ? AND m.uid = ?`),
+    accountGet: p('SELECT data FROM account WHERE name = ?'),
+    accountList: p('SELECT name, data FROM account ORDER BY name'),
+    idAt: p('SELECT id FROM message ORDER BY id DESC LIMIT 1 OFFSET ?'),
+    pruneScan: p(`SELECT id, received_at, EXISTS (SELECT 1 FROM delivery WHERE message_id = id) AS live
+      FROM message WHERE id > ? ORDER BY id`),
+    quarantined: p('SELECT source AS "table", key, reason FROM quarantine ORDER BY id'),
+  }
+}

@@ -1,0 +1,49 @@
+// Owns the shell around the engine and the reader when they run in a thread of their own: messages in, messages out.
+
+import { parentPort, workerData } from 'node:worker_threads'
+import { assert } from '../../base/assert.ts'
+import { Engine, type EngineOptions } from './engine.ts'
+import { failureData } from './failure.ts'
+import type { Batch } from './ops.ts'
+import { type Query, Reader } from './reader.ts'
+
+export type WorkerData =
+  | { readonly kind: 'writer'; readonly options: EngineOptions }
+  | { readonly kind: 'reader'; readonly dir: string }
+
+const port = parentPort
+assert(port !== null, 'worker.ts runs as a worker')
+const data = workerData as WorkerData
+
+try {
+  if (data.kind === 'writer') serveWriter(new Engine(data.options))
+  else serveReader(new Reader(data.dir))
+  port.postMessage('ready')
+} catch (error) {
+  port.postMessage({ failure: failureData(error) })
+  port.close()
+}
+
+function serveWriter(engine: Engine): void {
+  port?.on('message', (batch: Batch | 'close') => {
+    if (batch === 'close') {
+      engine.close()
+      port.close()
+    } else port.postMessage(engine.run(batch))
+  })
+}
+
+function serveReader(reader: Reader): void {
+  port?.on('message', (query: Query | 'close') => {
+    if (query === 'close') {
+      reader.close()
+      port.close()
+      return
+    }
+    try {
+      port.postMessage({ value: reader.answer(query) })
+    } catch (error) {
+      port.postMessage({ failure: failureData(error) })
+    }
+  })
+}
