@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { fieldsMax, fieldText, fieldValue, findHeaderEnd, headerFields } from './header.ts'
+import { fieldsMax, fieldsNamed, fieldText, fieldValue, findHeaderEnd, headerFields } from './header.ts'
 
 const fieldsOf = (text: string) => {
   const bytes = Buffer.from(text)
@@ -42,6 +42,8 @@ test('any bytes: no throw, spans in order and within bounds', () => {
   const piece = fc.constantFrom(
     'A',
     'Subject',
+    'Received',
+    'RECEIVED: x',
     ':',
     ' ',
     '\t',
@@ -67,6 +69,11 @@ test('any bytes: no throw, spans in order and within bounds', () => {
         fieldText(bytes, field)
         last = field.end
       }
+      for (const name of ['received', 'a', 'subject'])
+        assert.deepEqual(
+          fieldsNamed(bytes, name),
+          [...headerFields(bytes)].filter((field) => field.name === name),
+        )
     }),
     { numRuns: 500 },
   )

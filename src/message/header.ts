@@ -7,7 +7,7 @@ const COLON = 58
 const SPACE = 32
 const TAB = 9
 
-/** Fields beyond this are not looked at. */
+/** Fields beyond this are not looked at, where the reader says nothing else. */
 export const fieldsMax = 2000
 
 export interface HeaderField {
@@ -27,16 +27,16 @@ export function findHeaderEnd(bytes: Uint8Array): number {
   return at === -1 ? -1 : at + 4
 }
 
-/** The fields up to the empty line or the end. A line that is neither field nor continuation is passed over. */
-export function* headerFields(bytes: Uint8Array): Generator<HeaderField> {
+/** The fields up to the empty line or the end, at most `max`. A line that is neither field nor continuation is passed over. */
+export function* headerFields(bytes: Uint8Array, max = fieldsMax): Generator<HeaderField> {
   const header = asBuffer(bytes)
   let start = 0
-  for (let count = 0; start < header.length && count < fieldsMax; count++) {
+  for (let count = 0; start < header.length && count < max; count++) {
     if (header[start] === CR && header[start + 1] === LF) return
     const end = fieldEnd(header, start)
     const colon = nameEnd(header, start, end)
     if (colon !== -1) {
-      const name = header.latin1Slice(start, colon).trimEnd().toLowerCase()
+      const name = header.toString('latin1', start, colon).trimEnd().toLowerCase()
       yield { name, start, end, valueStart: header.indexOf(COLON, colon) + 1 }
     }
     start = end
@@ -47,14 +47,41 @@ export function* headerFields(bytes: Uint8Array): Generator<HeaderField> {
 export function fieldValue(bytes: Uint8Array, field: HeaderField, bytesMax = 16_384): string {
   const end = Math.min(field.end, field.valueStart + bytesMax)
   return asBuffer(bytes)
-    .utf8Slice(field.valueStart, end)
+    .toString('utf8', field.valueStart, end)
     .replace(/\r?\n[ \t]*/g, ' ')
     .trim()
 }
 
+/**
+ * The fields of one name (lower case), without an object for any other: what is asked of every message is asked by this.
+ * All of them: the caller has bounded the header section.
+ */
+export function fieldsNamed(bytes: Uint8Array, name: string): readonly HeaderField[] {
+  const header = asBuffer(bytes)
+  const lower = name.charCodeAt(0)
+  const found: HeaderField[] = []
+  let start = 0
+  while (start < header.length) {
+    const first = header[start] as number
+    if (first === CR && header[start + 1] === LF) break
+    if ((first | 0x20) === lower) {
+      const end = fieldEnd(header, start)
+      const colon = nameEnd(header, start, end)
+      if (colon === start + name.length && header.toString('latin1', start, colon).toLowerCase() === name)
+        found.push({ name, start, end, valueStart: header.indexOf(COLON, colon) + 1 })
+      start = end
+    } else {
+      const lf = header.indexOf(LF, start)
+      if (lf === -1) break
+      start = lf + 1
+    }
+  }
+  return found
+}
+
 /** Raw text of the field as it stands, without its last line end. */
 export function fieldText(bytes: Uint8Array, field: HeaderField): string {
-  return asBuffer(bytes).utf8Slice(field.start, field.end).trimEnd()
+  return asBuffer(bytes).toString('utf8', field.start, field.end).trimEnd()
 }
 
 const asBuffer = (bytes: Uint8Array): Buffer =>

@@ -34,21 +34,47 @@ const tidy = (text: string): string => {
     : `${[...clean.slice(0, summaryCharsMax - 1)].slice(0, -1).join('')}…`
 }
 
-const encodedWord = /=\?([A-Za-z0-9_:.+-]{1,40})(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\?([^?\s]{0,1000})\?=/g
+// Lenient: spaces within a word, as some senders write them.
+const encodedWord = /=\?([A-Za-z0-9_:.+-]{1,40})(?:\*[A-Za-z0-9-]{0,40})?\?([BbQq])\?([^?\r\n]{0,1000})\?=/g
 
-/** Replaces encoded-words (RFC 2047 section 2); white space between two of them goes (section 6.2). */
+/**
+ * Replaces encoded-words (RFC 2047 section 2); white space between two of them goes (section 6.2). Neighbours of one
+ * charset are decoded together, since many senders cut within a character.
+ */
 export function decodeWords(text: string): string {
   if (!text.includes('=?')) return text
-  const joined = text.replace(/\?=[ \t]{1,100}=\?/g, '?==?')
-  return joined.replace(encodedWord, (whole, charset: string, encoding: string, content: string) => {
-    try {
-      const bytes = encoding === 'B' || encoding === 'b' ? Buffer.from(content, 'base64') : decodeQ(content)
-      return new TextDecoder(charset).decode(bytes)
-    } catch {
-      // An unknown charset: better the raw word than none.
-      return whole
+  let out = ''
+  let at = 0
+  let run: { readonly charset: string; readonly raw: string; readonly bytes: Buffer } | undefined
+  const flush = (): void => {
+    if (run !== undefined) out += decodeCharset(run.charset, run.bytes) ?? run.raw
+    run = undefined
+  }
+  for (const match of text.matchAll(encodedWord)) {
+    const [raw, charset = '', encoding, content = ''] = match
+    const bytes = encoding === 'B' || encoding === 'b' ? Buffer.from(content, 'base64') : decodeQ(content)
+    const between = text.slice(at, match.index)
+    const isNeighbour = run !== undefined && /^[ \t]*$/.test(between)
+    if (isNeighbour && run !== undefined && run.charset === charset.toLowerCase())
+      run = { charset: run.charset, raw: run.raw + between + raw, bytes: Buffer.concat([run.bytes, bytes]) }
+    else {
+      flush()
+      if (!isNeighbour) out += between
+      run = { charset: charset.toLowerCase(), raw, bytes }
     }
-  })
+    at = match.index + raw.length
+  }
+  flush()
+  return out + text.slice(at)
+}
+
+/** Undefined for an unknown charset: better the raw word than none. */
+function decodeCharset(charset: string, bytes: Buffer): string | undefined {
+  try {
+    return new TextDecoder(charset).decode(bytes)
+  } catch {
+    return undefined
+  }
 }
 
 function decodeQ(content: string): Buffer {

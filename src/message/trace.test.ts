@@ -76,6 +76,25 @@ test('no value brings a line of its own', () => {
   )
 })
 
+test('what a peer says cannot add clauses, comments or 8-bit octets', () => {
+  const text = formatReceived({ ...base, from: 'x; (evil) by ü', for: 'ü@example.test' })
+  assert.match(text, /^Received: from x\?\?\?evil\?\?by\?\? \(/)
+  assert.match(text, /^[\t\r\n -~]*$/)
+  assert.match(formatReceived({ ...base, smtputf8: true, for: 'ü@example.test' }), /for <ü@example\.test>;/)
+})
+
+test('lines are at most 78 characters where the names allow it', () => {
+  const text = formatReceived({
+    ...base,
+    smtputf8: true,
+    authenticated: true,
+    tls,
+    id: 'a'.repeat(20),
+    for: `${'r'.repeat(40)}@example.test`,
+  })
+  for (const line of text.split('\r\n')) assert.ok(line.length <= 78, line)
+})
+
 test('dates are RFC 5322 in UTC', () => {
   assert.equal(formatDate(0), 'Thu, 1 Jan 1970 00:00:00 +0000')
   assert.equal(formatDate(at + 999), 'Sat, 21 Nov 2026 09:05:03 +0000')
@@ -88,6 +107,11 @@ const words: readonly (readonly [string, string])[] = [
   ['=?utf-8?q?a?= =?utf-8?q?b?=', 'ab'],
   ['=?no-such-charset?q?x?=', '=?no-such-charset?q?x?='],
   ['=?utf-8?q?unfinished', '=?utf-8?q?unfinished'],
+  // Cut within a character, as many senders do.
+  ['=?UTF-8?B?R3LD?= =?utf-8?B?vMOfZQ==?= x', 'Grüße x'],
+  ['=?utf-8?q?a?= b =?utf-8?q?c?=', 'a b c'],
+  ['=?utf-8?q?a?= =?iso-8859-1?q?=FC?=', 'aü'],
+  ['=?utf-8?q?with space?=', 'with space'],
 ]
 for (const [given, want] of words)
   test(`encoded words: ${given}`, () => assert.equal(decodeWords(given), want))

@@ -1,5 +1,7 @@
 // Owns the lines that a message gathers on its way: Received, Return-Path, Delivered-To. A value can never bring CR or LF
-// in. RFC 5321 section 4.4, RFC 3848 and RFC 6531 section 4.3 (protocol names), RFC 8314 section 4.3 (TLS clause).
+// in. RFC 5321 section 4.4, RFC 3848 and RFC 6531 section 4.3 (protocol names),
+// RFC 8314 section 4.3 (TLS is recorded;
+// here as a comment, as most servers do).
 
 import type { TlsInfo } from '../base/connection.ts'
 import { formatDate } from './date.ts'
@@ -20,7 +22,8 @@ export interface ReceivedFields {
   readonly at: number
 }
 
-const unsafe = /[\u0000-\u0020\u007f()<>]/g
+// A word of a clause: what a peer says must neither end the clause nor open a comment, nor make an ASCII header 8-bit.
+const unsafe = /[^A-Za-z0-9.:[\]_+/=~*$%&!#-]/g
 const unsafeAddress = /[\u0000-\u001f\u007f]/g
 
 /** The whole field with its line ends, folded at clauses. */
@@ -33,7 +36,9 @@ export function formatReceived(fields: ReceivedFields): string {
         ? `[IPv6:${remoteAddress}]`
         : `[${remoteAddress}]`
   const secured = tls === undefined ? '' : `\r\n\t(${word(tls.protocol)} ${word(tls.cipher)})`
-  const recipient = fields.for === undefined ? '' : `\r\n\tfor <${fields.for.replace(unsafeAddress, '?')}>`
+  // RFC 6531 section 3.7.3: UTF-8 only where the message travels with SMTPUTF8.
+  const shown = fields.for !== undefined && (fields.smtputf8 || !/[^\x00-\x7f]/.test(fields.for))
+  const recipient = !shown ? '' : `\r\n\tfor <${fields.for?.replace(unsafeAddress, '?')}>`
   return (
     `Received: from ${word(fields.from) || 'unknown'} (${literal})\r\n` +
     `\tby ${word(fields.by)} with ${protocolName(fields)} id ${word(fields.id)}${secured}${recipient};\r\n` +

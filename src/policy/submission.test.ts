@@ -34,6 +34,13 @@ const cases: readonly (readonly [string, string, string])[] = [
     `From: a@x.test\r\n${date}${messageId}\r\n`,
   ],
   ['without From it is refused', 'Subject: x\r\n\r\n', '550 5.6.0'],
+  ['with an empty From it is refused', 'From: \r\n\r\n', '550 5.6.0'],
+  ['with two From fields it is refused', 'From: a@x.test\r\nfrom: b@x.test\r\n\r\n', '550 5.6.0'],
+  [
+    'Bcc goes even behind more fields than anybody reads',
+    `${date}From: a@x.test\r\n${'X: y\r\n'.repeat(3000)}${messageId}Resent-Bcc: a@x.test\r\nBcc : s@x.test\r\n\r\n`,
+    `${date}From: a@x.test\r\n${'X: y\r\n'.repeat(3000)}${messageId}\r\n`,
+  ],
   ['an empty header is refused', '\r\n', '550 5.6.0'],
 ]
 for (const [name, given, want] of cases)
@@ -54,5 +61,6 @@ test('mail loops: by Received count and by Delivered-To', () => {
   assert.equal(loop(received(100)), 'accept')
   assert.equal(loop(received(101)), 'refuse')
   assert.equal(loop(Buffer.from('Delivered-To: Bob@x.test\r\n\r\n'), ['bob@x.test']), 'refuse')
+  assert.equal(loop(Buffer.from(`Subject: x\r\n\r\n${'Received: in the body\r\n'.repeat(200)}`)), 'accept')
   assert.equal(loop(Buffer.from('Delivered-To: bob@y.test\r\n\r\n'), ['bob@x.test']), 'accept')
 })

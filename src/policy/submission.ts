@@ -4,7 +4,7 @@
 
 import type { Mailbox } from '../base/mailbox.ts'
 import { formatDate } from '../message/date.ts'
-import { headerFields } from '../message/header.ts'
+import { fieldValue, headerFields } from '../message/header.ts'
 import { type Reply, reply } from '../smtp/reply.ts'
 import { accept, refuse, type Verdict } from '../smtp/verdict.ts'
 
@@ -30,28 +30,37 @@ export function senderBelongs(
   return refuse(reply(553, '7.1', `${sender.text} is not an address of ${identity}`))
 }
 
+const noFrom: FixUp = {
+  kind: 'refuse',
+  reply: reply(550, '6.0', 'the message has no From field (RFC 5322 section 3.6)'),
+}
+const manyFrom: FixUp = {
+  kind: 'refuse',
+  reply: reply(550, '6.0', 'the message has more than one From field (RFC 5322 section 3.6)'),
+}
+
 /** The header section as it goes on: `parts` in order. RFC 6409 section 8. */
 export function fixSubmission(header: Uint8Array, options: FixUpOptions): FixUp {
-  let hasFrom = false
+  let fromCount = 0
   let hasDate = false
   let hasMessageId = false
   const cuts: { start: number; end: number }[] = []
   const notes: string[] = []
-  for (const { name, start, end } of headerFields(header)) {
-    if (name === 'from') hasFrom = true
+  // All of them, however many: a Bcc behind a thousand others must not get out.
+  for (const field of headerFields(header, Number.POSITIVE_INFINITY)) {
+    const { name, start, end } = field
+    if (name === 'from') fromCount += fieldValue(header, field, 100) === '' ? 0 : 1
     else if (name === 'date') hasDate = true
     else if (name === 'message-id') hasMessageId = true
-    else if (name === 'bcc' || name === 'return-path') {
+    else if (name === 'bcc' || name === 'resent-bcc' || name === 'return-path') {
       cuts.push({ start, end })
       notes.push(`${name} removed`)
     }
   }
   // RFC 6409 section 4.2 lets us refuse what is not a valid message; guessing a From would be forging one.
-  if (!hasFrom)
-    return {
-      kind: 'refuse',
-      reply: reply(550, '6.0', 'the message has no From field (RFC 5322 section 3.6)'),
-    }
+  if (fromCount === 0) return noFrom
+  // Readers and DMARC choose differently between two of them (RFC 7489 section 6.6.1).
+  if (fromCount > 1) return manyFrom
   let added = ''
   if (!hasDate) {
     added += `Date: ${formatDate(options.now)}\r\n`
