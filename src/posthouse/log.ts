@@ -25,7 +25,6 @@ export interface LogOptions {
 }
 
 export interface ServerLog extends Log {
-  setLevel(level: LogOptions['level']): void
   /** Writes what is still in memory; to be called before the process exits. */
   flush(): void
 }
@@ -80,9 +79,6 @@ export function createLog(options: LogOptions): ServerLog {
   const logger = pino(settings, options.pretty ? prettyStream(stream, options.colour ?? false) : stream)
   return {
     ...wrap(logger),
-    setLevel: (level) => {
-      logger.level = level
-    },
     flush: () => {
       try {
         stream.flushSync?.()
