@@ -529,13 +529,13 @@ export class ClientMachine {
   #mailParameters(transaction: Transaction): MailParameters {
     const { size, eightBitMime, dsn } = this.capabilities
     assert(!transaction.smtputf8 || this.capabilities.smtputf8, 'SMTPUTF8 was not announced')
-    return {
-      ...(size && { sizeBytes: transaction.sizeBytes }),
-      ...(transaction.body8bit && eightBitMime && { body: '8BITMIME' }),
-      ...(transaction.smtputf8 && { smtputf8: true }),
-      ...(dsn && transaction.ret !== undefined && { ret: transaction.ret }),
-      ...(dsn && transaction.envid !== undefined && { envid: transaction.envid }),
-    }
+    const said: { -readonly [K in keyof MailParameters]: MailParameters[K] } = {}
+    if (size) said.sizeBytes = transaction.sizeBytes
+    if (transaction.body8bit && eightBitMime) said.body = '8BITMIME'
+    if (transaction.smtputf8) said.smtputf8 = true
+    if (dsn && transaction.ret !== undefined) said.ret = transaction.ret
+    if (dsn && transaction.envid !== undefined) said.envid = transaction.envid
+    return said
   }
 
   #command(transaction: Transaction, index: number): CommandLine {
