@@ -92,6 +92,8 @@ function checkedLabel(label: string, at: number): string {
 function checkedULabel(label: string, at: number): string {
   if (/[\x00-\x2c\x2f\x3a-\x40\x5b-\x60\x7b-\x9f]/.test(label))
     throw new ParseError(at, 'a U-label of letters, digits and hyphens')
+  // RFC 5891 section 4.2.3.1: no hyphen first, last, or third and fourth.
+  if (/^-|^..--|-$/u.test(label)) throw new ParseError(at, 'a U-label with its hyphens elsewhere')
   const ascii = domainToASCII(label)
   if (!/^xn--[a-z0-9-]+$/.test(ascii) || !sameLabel(domainToUnicode(ascii), label))
     throw new ParseError(at, 'a valid U-label')
