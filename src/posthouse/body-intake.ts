@@ -1,9 +1,9 @@
 // Owns the way of a message's bytes from the session into the store's body writer: it holds the header section back
 // until it is whole (bounded), lets the glue judge and rewrite it once, then passes everything on as it comes.
 
+import type { MaybePromise } from '../base/maybe-promise.ts'
 import type { BodySource } from '../queue/types.ts'
 import type { BodyWriter } from '../store/store.ts'
-import type { MaybePromise } from '../base/maybe-promise.ts'
 
 /** What becomes of a header section: its new bytes in order (slices of the old one where nothing changed), or a stop. */
 export type HeaderDecision<Stop> =

@@ -5,20 +5,36 @@ import { test } from 'node:test'
 import { parseMailbox } from '../base/address.ts'
 import { Directory } from './directory.ts'
 
-const domain = (name: string, more: object = {}) => ({ name, enabled: true, plusAddressing: true, aliases: {}, ...more })
+const domain = (name: string, more: object = {}) => ({
+  name,
+  enabled: true,
+  plusAddressing: true,
+  aliases: {},
+  ...more,
+})
 const account = (name: string, enabled = true) => ({ name, enabled })
 
 const directory = new Directory(
   [
     domain('example.test', {
-      aliases: { sales: ['alice', 'bob@other.test', 'x@outside.example'], loop: ['loop2'], loop2: ['loop'], Self: ['self', 'alice'] },
+      aliases: {
+        sales: ['alice', 'bob@other.test', 'x@outside.example'],
+        loop: ['loop2'],
+        loop2: ['loop'],
+        Self: ['self', 'alice'],
+      },
     }),
     domain('other.test', { catchAll: 'bob' }),
     domain('off.test', { enabled: false }),
     domain('empty.test'),
     domain('strict.test', { plusAddressing: false }),
   ],
-  [account('alice@example.test'), account('carol@example.test', false), account('bob@other.test'), account('dora@strict.test')],
+  [
+    account('alice@example.test'),
+    account('carol@example.test', false),
+    account('bob@other.test'),
+    account('dora@strict.test'),
+  ],
 )
 
 const cases: readonly (readonly [string, string])[] = [
@@ -46,7 +62,9 @@ for (const [address, want] of cases) {
     const found = directory.resolve(parseMailbox(address))
     const got =
       found.kind === 'targets'
-        ? found.targets.map((target) => (target.kind === 'account' ? target.account : `>${target.mailbox.text}`)).join(' ')
+        ? found.targets
+            .map((target) => (target.kind === 'account' ? target.account : `>${target.mailbox.text}`))
+            .join(' ')
         : found.kind
     assert.equal(got, want)
   })

@@ -52,7 +52,9 @@ export class Directory {
 
   constructor(domains: readonly DirectoryDomain[], accounts: readonly DirectoryAccount[]) {
     for (const domain of domains) {
-      const aliases = new Map(Object.entries(domain.aliases).map(([name, targets]) => [foldLocalPart(name), targets]))
+      const aliases = new Map(
+        Object.entries(domain.aliases).map(([name, targets]) => [foldLocalPart(name), targets]),
+      )
       this.#domains.set(domain.name, { domain, aliases, accounts: new Map() })
     }
     for (const account of accounts) this.putAccount(account)
@@ -96,15 +98,25 @@ export class Directory {
     if (!entry.domain.enabled) return { kind: 'disabled' }
     const direct = entry.accounts.get(foldLocalPart(mailbox.localPart))
     if (direct?.enabled) {
-      return { kind: 'targets', targets: [{ kind: 'account', account: direct.name, mailbox }], viaAlias: false }
+      return {
+        kind: 'targets',
+        targets: [{ kind: 'account', account: direct.name, mailbox }],
+        viaAlias: false,
+      }
     }
     const found = new Map<string, Target>()
     const outcome = this.#collect(mailbox, found, new Set(), 0)
-    if (found.size > 0) return { kind: 'targets', targets: [...found.values()], viaAlias: outcome === 'alias' }
+    if (found.size > 0)
+      return { kind: 'targets', targets: [...found.values()], viaAlias: outcome === 'alias' }
     return { kind: outcome === 'disabled' ? 'disabled' : 'unknown' }
   }
 
-  #collect(mailbox: Mailbox, found: Map<string, Target>, seen: Set<string>, depth: number): 'account' | 'alias' | 'disabled' | 'unknown' {
+  #collect(
+    mailbox: Mailbox,
+    found: Map<string, Target>,
+    seen: Set<string>,
+    depth: number,
+  ): 'account' | 'alias' | 'disabled' | 'unknown' {
     const key = `${foldLocalPart(mailbox.localPart)}@${mailbox.domain}`
     if (seen.has(key) || depth > aliasDepthMax || found.size >= targetsMax) return 'unknown'
     seen.add(key)
@@ -130,7 +142,13 @@ export class Directory {
     return this.#fallback(entry, mailbox, found, seen, depth)
   }
 
-  #fallback(entry: DomainEntry, mailbox: Mailbox, found: Map<string, Target>, seen: Set<string>, depth: number): 'account' | 'alias' | 'unknown' {
+  #fallback(
+    entry: DomainEntry,
+    mailbox: Mailbox,
+    found: Map<string, Target>,
+    seen: Set<string>,
+    depth: number,
+  ): 'account' | 'alias' | 'unknown' {
     if (entry.domain.catchAll !== undefined) {
       const before = found.size
       this.#follow([entry.domain.catchAll], mailbox.domain, found, seen, depth)
@@ -145,7 +163,13 @@ export class Directory {
     return 'account'
   }
 
-  #follow(targets: readonly string[], domain: string, found: Map<string, Target>, seen: Set<string>, depth: number): void {
+  #follow(
+    targets: readonly string[],
+    domain: string,
+    found: Map<string, Target>,
+    seen: Set<string>,
+    depth: number,
+  ): void {
     for (const target of targets) {
       const next = tryParseMailbox(target.includes('@') ? target : `${target}@${domain}`)
       if (next !== undefined) this.#collect(next, found, seen, depth + 1)

@@ -3,7 +3,6 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Mailbox } from '../base/mailbox.ts'
-import { formatDeliveredTo, formatReturnPath } from '../message/trace.ts'
 import type { DeliverySeed } from '../queue/schedule.ts'
 import type {
   BodySource,
@@ -15,6 +14,7 @@ import type {
   TimelineEvent,
 } from '../queue/types.ts'
 import type { MailParameters, RcptParameters, ReversePath } from '../smtp/envelope.ts'
+import { captureAccount, placementOf } from '../store/local-transport.ts'
 import type { Target } from './directory.ts'
 import type { RoutedDomain, Router } from './router.ts'
 
@@ -102,18 +102,8 @@ export class Intake {
   #placementNow(delivery: Delivery, target: Target, message: Message, now: number): Placement | undefined {
     if (delivery.destination !== 'local' && delivery.destination !== 'capture') return undefined
     const account =
-      delivery.destination === 'capture' ? 'capture' : target.kind === 'account' ? target.account : 'capture'
-    return placement(account, message.reversePath, delivery.recipient, now)
-  }
-}
-
-/** The mailbox row of a local or captured delivery. RFC 5321 section 4.4: final delivery adds Return-Path. */
-export function placement(account: string, reversePath: string, recipient: string, now: number): Placement {
-  return {
-    account,
-    mailbox: 'INBOX',
-    prefix: formatReturnPath(reversePath) + formatDeliveredTo(recipient),
-    internalDate: now,
+      delivery.destination === 'capture' || target.kind === 'outside' ? captureAccount : target.account
+    return placementOf(account, message.reversePath, delivery.recipient, now)
   }
 }
 

@@ -327,7 +327,7 @@ class PosthouseServer implements Posthouse {
     const relay = this.#createRelay(router)
     const local = createLocalTransport({
       clock,
-      accountFor: (delivery) => accounts.accountFor(delivery.recipient) ?? delivery.recipient,
+      accountFor: (delivery) => accounts.accountFor(delivery.recipient),
     })
     const capture = createCaptureTransport({ clock })
     const discard = createDiscardTransport({ clock })

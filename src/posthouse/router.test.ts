@@ -5,7 +5,13 @@ import { test } from 'node:test'
 import type { Route } from '../relay/route.ts'
 import { Router } from './router.ts'
 
-const smarthost: Route = { kind: 'smtp', host: 'relay.test', port: 587, implicitTls: false, auth: { user: 'u', password: 'p' } }
+const smarthost: Route = {
+  kind: 'smtp',
+  host: 'relay.test',
+  port: 587,
+  implicitTls: false,
+  auth: { user: 'u', password: 'p' },
+}
 const dovecot: Route = { kind: 'lmtp', host: '127.0.0.1', port: 24, implicitTls: false }
 const routes: Record<string, Route> = {
   'corp.test': smarthost,

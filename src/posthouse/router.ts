@@ -36,7 +36,9 @@ export class Router {
   /** Where mail for accounts of our own domain goes: into our mailboxes, or to a host that a route names for just this domain. */
   local(domain: string): RoutedDomain {
     const route = this.#options.mode === 'relay' ? this.#options.routes[domain] : undefined
-    return route === undefined || route.kind === 'mx' ? { destination: 'local', held: false } : this.#routed(route, domain)
+    return route === undefined || route.kind === 'mx'
+      ? { destination: 'local', held: false }
+      : this.#routed(route, domain)
   }
 
   /** Where mail for a domain of others goes. In mode capture, hold and discard nothing but an operator's release sends it out. */

@@ -35,7 +35,10 @@ export async function readPair(files: PemPair): Promise<PemPair> {
 }
 
 /** Looks at the files every 10 s (a rename or a link swap counts) and hands over what is new. Returns what stops it. */
-export function watchPair(files: PemPair, options: { clock: Clock; log: Log; use: (pair: PemPair) => void }): () => void {
+export function watchPair(
+  files: PemPair,
+  options: { clock: Clock; log: Log; use: (pair: PemPair) => void },
+): () => void {
   let timer: Timer | undefined
   let stopped = false
   let last: string | undefined
@@ -48,7 +51,10 @@ export function watchPair(files: PemPair, options: { clock: Clock; log: Log; use
       }
       last = stamp
     } catch (cause) {
-      options.log.warn({ cert: files.cert, cause: String(cause) }, 'certificate not reloaded, the old one stays in use')
+      options.log.warn(
+        { cert: files.cert, cause: String(cause) },
+        'certificate not reloaded, the old one stays in use',
+      )
     }
     if (!stopped) timer = options.clock.setTimer(checkEveryMs, () => void look())
   }
