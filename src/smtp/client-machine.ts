@@ -292,7 +292,9 @@ export class ClientMachine {
     this.#repair = undefined
     this.#rsetSent = false
     const { chunking, pipelining } = this.capabilities
-    this.#bdat = chunking && (!pipelining || transaction.sizeBytes >= this.#bdatBytesMin)
+    // Never in LMTP: hosts differ in how many answers a refused BDAT LAST gets, one or one for each recipient.
+    const mayChunk = chunking && this.#options.protocol === 'smtp'
+    this.#bdat = mayChunk && (!pipelining || transaction.sizeBytes >= this.#bdatBytesMin)
     if (this.#dirty) {
       this.#rsetSent = true
     }
