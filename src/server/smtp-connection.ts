@@ -10,7 +10,7 @@ import { reply } from '../smtp/reply.ts'
 import { type SmtpServerEvent, SmtpServerMachine } from '../smtp/server-machine.ts'
 import { replies } from '../smtp/server-replies.ts'
 import { accept, type Verdict } from '../smtp/verdict.ts'
-import { type AuthAnswer, type AuthDialogue, beginAuth } from './auth-dialogue.ts'
+import type { AuthAnswer, AuthDialogue } from './auth-dialogue.ts'
 import type { ServerContext } from './server-context.ts'
 import type { BodySink, SessionInfo, SmtpSession } from './session.ts'
 
@@ -225,7 +225,7 @@ export class SmtpServerConnection implements ConnectionHandler {
         this.#startTls()
         break
       case 'auth':
-        this.#auth = beginAuth(this.#context.auth, event.mechanism, this.#info, this.#connection.tls)
+        this.#auth = this.#context.auth.begin(event.mechanism, this.#info)
         this.#settle(event.kind, this.#auth.begin(event.initialResponse), this.#onAuth)
         break
       case 'authResponse':
@@ -399,7 +399,8 @@ export class SmtpServerConnection implements ConnectionHandler {
     } else if (what === 'auth' || what === 'authResponse') {
       this.#auth = undefined
       this.#machine.answer(reply(454, '7.0', `authentication is not available now (${id})`))
-    } else if (this.#machine.asking) this.#machine.answer(sorry)
+    } else if (what === 'connect') this.#machine.answer(reply(421, '3.0', `not available now (${id})`))
+    else if (this.#machine.asking) this.#machine.answer(sorry)
   }
 
   #sorry(): Reply {

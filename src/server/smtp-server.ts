@@ -24,7 +24,7 @@ export interface SmtpServerOptions {
   /** Greets with it; `<Postmaster>` is at it. */
   readonly hostname: string
   readonly kind: 'mx' | 'submission' | 'lmtp'
-  /** Called once per connection, before the greeting. A throw is answered 421... or 451 in the greeting's place. */
+  /** Called once per connection, before the greeting. A throw is answered 421 in its place. */
   readonly session: (info: SessionInfo) => SmtpSession
   readonly clock: Clock
   /** Nonces of SCRAM; needed with `authenticator`. */
@@ -79,7 +79,14 @@ const shuttingDown = reply(421, '3.2', 'shutting down, come back later')
 
 const deaf: ConnectionHandler = { data() {}, end() {}, close() {}, drain() {} }
 
+/** @throws TypeError for options that contradict each other */
 export function createSmtpServer(options: SmtpServerOptions): SmtpServer {
+  if (options.authenticator !== undefined && options.random === undefined)
+    throw new TypeError('createSmtpServer: `authenticator` needs `random`')
+  if (options.authenticator === undefined && (options.requireAuth ?? options.kind === 'submission'))
+    throw new TypeError('createSmtpServer: `requireAuth` needs an `authenticator`')
+  if (options.tls === undefined && (options.implicitTls || options.requireTls))
+    throw new TypeError('createSmtpServer: `implicitTls` and `requireTls` need `tls`')
   return new Server(options)
 }
 
