@@ -3,7 +3,6 @@
 
 import type { Problem } from '../http/problem.ts'
 import { type HttpAnswer, type HttpRequest, httpRequest, readBody } from '../net/http-client.ts'
-import { locateDataDir } from '../posthouse/config-loader.ts'
 import { readControlFile } from '../posthouse/control-socket.ts'
 
 import { type Context, type GlobalOptions, repeatOptions } from './context.ts'
@@ -62,6 +61,8 @@ async function findServer(context: Context, options: GlobalOptions): Promise<Ser
     options.dataDir === undefined
       ? new Map<string, never>()
       : new Map([['dataDir', { value: options.dataDir, flag: '--data-dir' }]])
+  // Only here: it brings the schema, and most of the time of a short command.
+  const { locateDataDir } = await import('../posthouse/config-loader.ts')
   const { dataDir } = await locateDataDir({ path: options.config, env: context.env, cwd: context.cwd, flags })
   const file = readControlFile(dataDir)
   if (file === undefined) throw notRunning(dataDir, context, options)

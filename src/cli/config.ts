@@ -3,8 +3,7 @@
 import type { Command } from 'commander'
 
 import type { Config } from '../posthouse/config.ts'
-import { explainConfig } from '../posthouse/config-explain.ts'
-import { type LoadOptions, loadConfig } from '../posthouse/config-loader.ts'
+import type { LoadOptions } from '../posthouse/config-loader.ts'
 import { ConfigError } from '../posthouse/config-mistake.ts'
 
 import { type Context, examples, type GlobalOptions, printJson, printLines } from './context.ts'
@@ -48,6 +47,7 @@ export const loadOptions = (
 })
 
 async function check(context: Context, options: GlobalOptions): Promise<void> {
+  const { loadConfig } = await import('../posthouse/config-loader.ts')
   try {
     const { config, file } = await loadConfig(loadOptions(context, options))
     if (options.json) return printJson(context, { ok: true, file: file ?? null, mistakes: [] })
@@ -88,6 +88,8 @@ function summary(config: Config): readonly (readonly [string, string])[] {
 const count = (n: number, one: string, many: string): string => `${n} ${n === 1 ? one : many}`
 
 async function explain(context: Context, options: GlobalOptions): Promise<void> {
+  const { loadConfig } = await import('../posthouse/config-loader.ts')
+  const { explainConfig } = await import('../posthouse/config-explain.ts')
   const loaded = await loadConfig(loadOptions(context, options))
   const values = explainConfig(loaded.entries)
   if (options.json) return printJson(context, { file: loaded.file ?? null, values })
