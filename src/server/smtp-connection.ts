@@ -49,7 +49,7 @@ export class SmtpServerConnection implements ConnectionHandler {
     const { transcript } = context
     this.#machine = new SmtpServerMachine(context.machine, {
       now: context.clock.now(),
-      tls: connection.tls !== undefined,
+      tls: context.implicitTls || connection.tls !== undefined,
       repairLineEnds: context.repairLineEnds(connection.remote.address),
       ...(transcript !== undefined && { transcript: (from, line) => transcript(info, from, line) }),
     })
