@@ -17,7 +17,7 @@ import {
 } from '../base/connection.ts'
 import { formatEndpoint } from './endpoint.ts'
 import { clientContext } from './secure-context.ts'
-import { readTlsInfo } from './tls-info.ts'
+import { knownVerifyError, readTlsInfo } from './tls-info.ts'
 import { transportFailure } from './transport-failure.ts'
 
 const nobody: ConnectionHandler = { data() {}, end() {}, close() {}, drain() {} }
@@ -122,17 +122,24 @@ export class SocketConnection implements Connection {
 
   #handshake(secured: TLSSocket, options: ServerTlsOptions | ClientTlsOptions): Promise<TlsInfo> {
     return new Promise((resolve, reject) => {
-      const fail = (error: unknown, code?: 'timeout'): void => {
+      let settled = false
+      const fail = (error: unknown, code: 'tls' | 'timeout' = 'tls'): void => {
+        if (settled) return
         settle()
-        const failure = transportFailure(error, `TLS handshake with ${this.#name()}`, code ?? 'tls')
+        const failure = handshakeFailure(error, this.#name(), code)
         this.#error = failure
         secured.destroy()
         reject(failure)
       }
+      const failed = (error: Error): void => fail(error)
       const closed = (): void => fail(this.#error ?? new Error('closed by the peer'))
       const done = (): void => {
+        try {
+          this.tls = readTlsInfo(secured, options.kind, requestedName(secured, options))
+        } catch (error) {
+          return fail(error)
+        }
         settle()
-        this.tls = readTlsInfo(secured, options.kind, requestedName(secured, options))
         resolve(this.tls)
       }
       const timer = this.#clock.setTimer(options.timeoutMs, () =>
@@ -140,10 +147,14 @@ export class SocketConnection implements Connection {
       )
       const doneEvent = options.kind === 'server' ? 'secure' : 'secureConnect'
       const settle = (): void => {
+        settled = true
         timer.cancel()
-        secured.removeListener('error', fail).removeListener('close', closed).removeListener(doneEvent, done)
+        secured
+          .removeListener('error', failed)
+          .removeListener('close', closed)
+          .removeListener(doneEvent, done)
       }
-      secured.once('error', fail).once('close', closed).once(doneEvent, done)
+      secured.once('error', failed).once('close', closed).once(doneEvent, done)
       // What Node calls an error of the handshake, and of the records after it, on a server socket without a tls.Server.
       secured.on('_tlsError', (error: Error) =>
         this.tls === undefined ? fail(error) : secured.destroy(error),
@@ -181,6 +192,14 @@ export class SocketConnection implements Connection {
   #name(): string {
     return this.remote.port === 0 ? 'the local peer' : formatEndpoint(this.remote.address, this.remote.port)
   }
+}
+
+function handshakeFailure(error: unknown, name: string, code: 'tls' | 'timeout'): TransportFailure {
+  const words = knownVerifyError(error)
+  const what = `TLS handshake with ${name}`
+  return words === undefined
+    ? transportFailure(error, what, code)
+    : new TransportFailure(code, `${what}: ${words}`, { cause: error })
 }
 
 function acceptTls(plain: Socket, options: ServerTlsOptions): TLSSocket {

@@ -17,11 +17,17 @@ const verifyWords: Readonly<Record<string, string>> = {
   ERR_TLS_CERT_ALTNAME_INVALID: 'certificate is for another name',
 }
 
+const verifyCode = (error: unknown): string | undefined =>
+  typeof error === 'string' ? error : (error as { code?: string } | null)?.code
+
+/** Words for what is wrong with a certificate; undefined for any other error. */
+export function knownVerifyError(error: unknown): string | undefined {
+  return verifyWords[verifyCode(error) ?? '']
+}
+
 /** `error` as Node leaves it in `authorizationError`: a code (whatever its types say), an Error, or nothing. */
 export function verifyErrorText(error: unknown): string {
-  const code =
-    typeof error === 'string' ? error : ((error as { code?: string } | null)?.code ?? String(error))
-  return verifyWords[code] ?? code.toLowerCase().replaceAll('_', ' ')
+  return knownVerifyError(error) ?? (verifyCode(error) ?? String(error)).toLowerCase().replaceAll('_', ' ')
 }
 
 /** After the handshake only. `servername`: what the client asked for. */
