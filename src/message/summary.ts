@@ -1,7 +1,8 @@
 // Owns the three lines by which people know a message in a list: From, To, Subject, decoded and bounded. Lenient: it
 // shows what it can and never throws. RFC 2047 with the broken forms people send, RFC 6532.
 
-import { fieldValue, headerFields } from './header.ts'
+import { isUtf8 } from 'node:buffer'
+import { fieldValue, type HeaderField, headerFields } from './header.ts'
 
 export interface MessageSummary {
   readonly from: string
@@ -19,11 +20,24 @@ export function summarize(bytes: Uint8Array): MessageSummary {
   for (const field of headerFields(bytes)) {
     const { name } = field
     if ((name !== 'from' && name !== 'to' && name !== 'subject') || found[name] !== undefined) continue
-    found[name] = tidy(decodeWords(fieldValue(bytes, field, valueBytesMax)))
+    found[name] = tidy(decodeWords(rawValue(bytes, field)))
     if (--left === 0) break
   }
   return { from: found.from ?? '', to: found.to ?? '', subject: found.subject ?? '' }
 }
+
+/** Octets above 127 are UTF-8 (RFC 6532), or else what old senders put there: Windows' Latin. */
+function rawValue(bytes: Uint8Array, field: HeaderField): string {
+  const isWhole = field.end - field.valueStart <= valueBytesMax
+  if (!isWhole || isUtf8(bytes.subarray(field.valueStart, field.end)))
+    return fieldValue(bytes, field, valueBytesMax)
+  return windowsLatin
+    .decode(bytes.subarray(field.valueStart, field.end))
+    .replace(/\r?\n[ \t]*/g, ' ')
+    .trim()
+}
+
+const windowsLatin = new TextDecoder('windows-1252')
 
 const tidy = (text: string): string => {
   const clean = text

@@ -116,6 +116,11 @@ const words: readonly (readonly [string, string])[] = [
 for (const [given, want] of words)
   test(`encoded words: ${given}`, () => assert.equal(decodeWords(given), want))
 
+test('a subject in raw Latin-1 or UTF-8 is read as such', () => {
+  assert.equal(summarize(Buffer.from('Subject: Gr\xfc\xdfe\r\n an\r\n\r\n', 'latin1')).subject, 'Grüße an')
+  assert.equal(summarize(Buffer.from('Subject: Grüße\r\n\r\n')).subject, 'Grüße')
+})
+
 test('a summary is bounded, without control characters, of the first fields', () => {
   const text = `Subject: ${'long '.repeat(200)}\r\nFrom: =?utf-8?B?w4k=?= <e@x.test>\r\nFrom: second@x.test\r\nTo: a\u202eb@x.test\r\n\r\nSubject: body`
   const summary = summarize(Buffer.from(text))
