@@ -103,7 +103,7 @@ export class Intake {
     if (delivery.destination !== 'local' && delivery.destination !== 'capture') return undefined
     const account =
       delivery.destination === 'capture' || target.kind === 'outside' ? captureAccount : target.account
-    return placementOf(account, message.reversePath, delivery.recipient, now)
+    return placementOf(account, message, delivery, now)
   }
 }
 

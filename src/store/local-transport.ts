@@ -11,18 +11,29 @@ export const captureAccount = 'capture'
 
 export interface LocalTransportOptions {
   readonly clock: Clock
-  /** The account that the delivery goes to. */
-  readonly accountFor: (delivery: Delivery) => string
+  /** The account that the delivery goes to; undefined: it was removed while the message waited. */
+  readonly accountFor: (delivery: Delivery) => string | undefined
 }
 
 /** Puts mail into INBOX of its account. */
 export function createLocalTransport(options: LocalTransportOptions): Transport {
   const { clock, accountFor } = options
-  return transport(clock, (message, delivery) => ({
-    kind: 'delivered',
-    how: 'local',
-    placement: placementOf(accountFor(delivery), message, delivery, clock.now()),
-  }))
+  return transport(clock, (message, delivery) => {
+    const account = accountFor(delivery)
+    if (account === undefined) return gone
+    return {
+      kind: 'delivered',
+      how: 'local',
+      placement: placementOf(account, message, delivery, clock.now()),
+    }
+  })
+}
+
+const gone: Outcome = {
+  kind: 'failed',
+  status: '5.1.1',
+  reason: 'there is no such mailbox any more',
+  isReply: false,
 }
 
 /** Keeps mail for the console; it is never sent on by itself. */
@@ -52,8 +63,13 @@ function transport(clock: Clock, outcome: (message: Message, delivery: Delivery)
   }
 }
 
-/** RFC 5321 section 4.4: final delivery puts Return-Path first. */
-const placementOf = (account: string, message: Message, delivery: Delivery, at: number): Placement => ({
+/** The mailbox row of a delivery that ends here. RFC 5321 section 4.4: final delivery puts Return-Path first. */
+export const placementOf = (
+  account: string,
+  message: Message,
+  delivery: Delivery,
+  at: number,
+): Placement => ({
   account,
   mailbox: 'INBOX',
   prefix: formatReturnPath(message.reversePath) + formatDeliveredTo(delivery.recipient),
