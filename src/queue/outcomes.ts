@@ -354,8 +354,21 @@ export interface ActNote {
   /** Who asked: goes into the timeline. */
   readonly by: string
   readonly reason?: string
-  /** release: how long an expired delivery gets anew. */
-  readonly giveUpAfterMs?: number
+  /** release: times that have passed while it was held begin anew. */
+  readonly policy?: RetryPolicy
+}
+
+function renew(delivery: Delivery, policy: RetryPolicy | undefined, now: number): Delivery {
+  const delayNoticeAfterMs = policy?.delayNoticeAfterMs
+  return {
+    ...delivery,
+    state: 'waiting',
+    dueAt: now,
+    expiresAt: delivery.expiresAt > now ? delivery.expiresAt : now + (policy?.giveUpAfterMs ?? 0),
+    ...(delivery.delayNoticeAt !== undefined &&
+      delivery.delayNoticeAt <= now &&
+      delayNoticeAfterMs !== undefined && { delayNoticeAt: now + delayNoticeAfterMs }),
+  }
 }
 
 /** What an operator's act does to one delivery, which is leased. */
@@ -373,8 +386,7 @@ export function applyAct(to: Consequences, delivery: Delivery, note: ActNote, no
     case 'release': {
       event('released')
       to.wakeAt = Math.min(to.wakeAt, now)
-      const expiresAt = Math.max(delivery.expiresAt, now + (note.giveUpAfterMs ?? 0))
-      return update({ ...delivery, state: 'waiting', dueAt: now, expiresAt })
+      return update(renew(delivery, note.policy, now))
     }
     case 'retry':
       event('retried')

@@ -181,6 +181,8 @@ class MailQueue implements Queue {
   #lookAgain = false
   /** The store has more than #readyMax allowed us to take. */
   #hungry = false
+  /** A look was put off because the store refuses results. */
+  #starved = false
   #timer: Timer | undefined = undefined
   #timerAt = Infinity
   #poll: Timer | undefined = undefined
@@ -670,25 +672,35 @@ class MailQueue implements Queue {
   /** True: there may be more at once. */
   async #lookOnce(): Promise<boolean> {
     // While results cannot be written, nothing more is taken on; the writer's success looks again.
-    if (this.#writer.isFailing) return false
+    if (this.#writer.isFailing) {
+      this.#starved = true
+      return false
+    }
     const now = this.#now()
+    // What is due is tried first: one last attempt before it is given up, none is told of a delay that ends now.
+    this.#hungry = this.#readyDeliveries >= this.#readyMax
+    let capped = false
+    let count = 0
+    let exclude: ReadonlySet<string> = new Set()
+    if (!this.#hungry) {
+      exclude = this.#fullLanes(now)
+      const due = await this.#store.takeDue({
+        now,
+        exclude,
+        destinationsMax: takeDestinations,
+        deliveriesPerDestinationMax: takePerDestination,
+        retry: this.#retry,
+      })
+      count = due.length
+      capped = this.#takeIn(due, exclude)
+    }
     const deadlines = await this.#store.takeDeadlines(now, deadlinesMax)
     if (deadlines.length > 0) await this.#meetDeadlines(deadlines, now)
-    this.#hungry = this.#readyDeliveries >= this.#readyMax
-    if (this.#hungry) return false
-    const exclude = this.#fullLanes(now)
-    const due = await this.#store.takeDue({
-      now,
-      exclude,
-      destinationsMax: takeDestinations,
-      deliveriesPerDestinationMax: takePerDestination,
-      retry: this.#retry,
-    })
-    const capped = this.#takeIn(due, exclude)
     if (capped || deadlines.length === deadlinesMax) return true
+    if (this.#hungry) return false
     const next = await this.#store.nextDueAt(exclude)
     // A store that keeps saying "now" and gives nothing is asked at a calm pace.
-    if (next !== undefined) this.#wakeAt(next <= now && due.length === 0 ? now + 1000 : Math.max(next, now))
+    if (next !== undefined) this.#wakeAt(next <= now && count === 0 ? now + 1000 : Math.max(next, now))
     return false
   }
 
@@ -783,7 +795,7 @@ class MailQueue implements Queue {
       act,
       by: options.by ?? 'operator',
       ...(options.reason !== undefined && { reason: options.reason }),
-      giveUpAfterMs: this.#retry.giveUpAfterMs,
+      policy: this.#retry,
     }
     const matches = matcher(filter)
     let count = filter.state === 'held' ? 0 : await this.#actOnReady(note, matches)
@@ -973,6 +985,10 @@ class MailQueue implements Queue {
   /** A write ended, or a look: what waited for it goes on. */
   #changed(): void {
     if (this.#ring.size > 0) this.#pump()
+    if (this.#starved && !this.#writer.isFailing) {
+      this.#starved = false
+      this.#look()
+    }
     if (this.#quiet.length > 0) for (const check of this.#quiet) check()
   }
 
