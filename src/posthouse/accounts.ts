@@ -4,6 +4,7 @@
 import { randomInt } from 'node:crypto'
 import { tryParseMailbox } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
+import type { ScramKeys } from '../base/scram-keys.ts'
 import { type AccountSecret, type AccountView, ControlError } from '../http/control-api.ts'
 import type { AccountRow, Store } from '../store/store.ts'
 import type { AccountConfig, Config } from './config.ts'
@@ -15,12 +16,14 @@ export interface AccountsOptions {
   readonly clock: Clock
   /** argon2id, PHC string. */
   readonly hash: (password: string) => Promise<string>
+  /** SCRAM keys; asked only for passwords that we made: their strength does not hang on the hash. */
+  readonly scramKeys: (password: string) => Promise<ScramKeys>
 }
 
 /** What a login is checked against. */
 export type StoredSecret =
   | { readonly kind: 'plain'; readonly text: string }
-  | { readonly kind: 'hash'; readonly phc: string }
+  | { readonly kind: 'hash'; readonly phc: string; readonly scram: ScramKeys | undefined }
   | { readonly kind: 'none' }
 
 const passwordAlphabet = 'abcdefghijkmnpqrstuvwxyz23456789'
@@ -49,18 +52,13 @@ export class Accounts {
 
   /** Reads the store's accounts and makes the passwords that the configuration leaves to us; returns those that are new. */
   async load(): Promise<readonly { readonly name: string; readonly password: string }[]> {
-    const { store, clock, hash } = this.#options
+    const { store, clock } = this.#options
     for (const row of await store.accountList()) this.#stored.set(key(row.name), row)
     const made: { name: string; password: string }[] = []
     for (const account of this.#configured.values()) {
       if (account.password.kind !== 'generated' || this.#stored.has(key(account.name))) continue
       const password = makePassword()
-      const row = {
-        name: account.name,
-        passwordHash: await hash(password),
-        enabled: true,
-        createdAt: clock.now(),
-      }
+      const row = await this.#made({ name: account.name, enabled: true, createdAt: clock.now() }, password)
       await store.accountPut(row)
       this.#stored.set(key(account.name), row)
       made.push({ name: account.name, password })
@@ -75,11 +73,25 @@ export class Accounts {
   secretOf(username: string): { readonly name: string; readonly secret: StoredSecret } | undefined {
     const account = this.directory.findAccount(username)
     if (account === undefined || !account.enabled) return undefined
-    const configured = this.#configured.get(key(account.name))
-    if (configured !== undefined && configured.password.kind !== 'generated')
-      return { name: account.name, secret: configured.password }
-    const phc = this.#stored.get(key(account.name))?.passwordHash
-    return { name: account.name, secret: phc === undefined ? { kind: 'none' } : { kind: 'hash', phc } }
+    return { name: account.name, secret: this.#secret(account.name) }
+  }
+
+  /** Whether everybody who can log in at all can do it with SCRAM. */
+  scramReady(): boolean {
+    return this.list().every(({ name, enabled }) => {
+      const secret = this.#secret(name)
+      return !enabled || secret.kind !== 'hash' || secret.scram !== undefined
+    })
+  }
+
+  #secret(name: string): StoredSecret {
+    const configured = this.#configured.get(key(name))?.password
+    if (configured?.kind === 'plain' || configured?.kind === 'none') return configured
+    if (configured?.kind === 'hash') return { ...configured, scram: undefined }
+    const row = this.#stored.get(key(name))
+    return row?.passwordHash === undefined
+      ? { kind: 'none' }
+      : { kind: 'hash', phc: row.passwordHash, scram: row.scram }
   }
 
   /** The account whose mailbox takes mail for this address of ours today; an alias counts where it stands for one. */
@@ -154,10 +166,19 @@ export class Accounts {
       )
     }
     const password = given ?? makePassword()
-    const next = { ...row, passwordHash: await this.#options.hash(password) }
+    const { scram: _old, ...rest } = row
+    const next =
+      given === undefined
+        ? await this.#made(row, password)
+        : { ...rest, passwordHash: await this.#options.hash(password) }
     await this.#options.store.accountPut(next)
     this.#use(next)
     return { name: row.name, ...(given === undefined && { password }) }
+  }
+
+  async #made(row: AccountRow, password: string): Promise<AccountRow> {
+    const { hash, scramKeys } = this.#options
+    return { ...row, passwordHash: await hash(password), scram: await scramKeys(password) }
   }
 
   #use(row: AccountRow): void {

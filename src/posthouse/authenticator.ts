@@ -7,6 +7,7 @@ import type { Random } from '../base/random.ts'
 import type { ScramKeys } from '../base/scram-keys.ts'
 import type { AuthThrottle } from '../policy/auth-throttle.ts'
 import { deriveScramKeys, type PasswordHasher } from '../sasl/password.ts'
+import { saslprep } from '../sasl/saslprep.ts'
 import type { AuthenticationResult, Authenticator, SessionInfo } from '../server/session.ts'
 import type { Accounts } from './accounts.ts'
 
@@ -34,7 +35,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     const matches = await passwords.verify(secret.kind === 'hash' ? secret.phc : undefined, password)
     if (found === undefined) return undefined
     if (secret.kind === 'plain')
-      return timingSafeEqual(digest(secret.text), digest(password)) ? found.name : undefined
+      return timingSafeEqual(digest(saslprep(secret.text) ?? secret.text), digest(password))
+        ? found.name
+        : undefined
     return secret.kind === 'hash' && matches ? found.name : undefined
   }
 
@@ -61,7 +64,10 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
     },
     async scramKeys(username) {
       const found = accounts.secretOf(username)
-      if (found === undefined || found.secret.kind !== 'plain') return undefined
+      if (found?.secret.kind === 'hash' && found.secret.scram !== undefined) {
+        return { ...found.secret.scram, identity: found.name }
+      }
+      if (found?.secret.kind !== 'plain') return undefined
       const { text } = found.secret
       const key = digest(`${found.name}\0${text}`).toString('base64')
       let keys = scramCache.get(key)
@@ -71,6 +77,7 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticato
       }
       return { ...(await keys), identity: found.name }
     },
+    scramReady: () => accounts.scramReady(),
     scramDone: told,
   }
 }

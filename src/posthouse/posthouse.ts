@@ -31,7 +31,7 @@ import type { Routed } from '../queue/reports.ts'
 import { defaultRetryPolicy, type RetryPolicy } from '../queue/retry.ts'
 import type { Transport } from '../queue/transport.ts'
 import { createRelayTransport } from '../relay/relay-transport.ts'
-import { createPasswordHasher, type PasswordHasher } from '../sasl/password.ts'
+import { createPasswordHasher, deriveScramKeys, type PasswordHasher } from '../sasl/password.ts'
 import { createSmtpServer, type SmtpServer } from '../server/smtp-server.ts'
 import {
   createCaptureTransport,
@@ -164,6 +164,7 @@ class PosthouseServer implements Posthouse {
       store,
       clock: this.#clock,
       hash: (password) => passwords.hash(password),
+      scramKeys: (password) => deriveScramKeys(password, this.#random.bytes(16)),
     })
     this.#accounts = accounts
     const newPasswords = await accounts.load()

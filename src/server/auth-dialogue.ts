@@ -66,8 +66,13 @@ export function createAuthContext(options: AuthOptions): AuthContext {
   // Without TLS there is nothing to bind to.
   const withoutTls = options.authWithoutTls === true ? withTls.filter((mechanism) => mechanism !== plus) : []
   const decoyKey = random.bytes(32)
+  const withoutScram = (all: readonly string[]): readonly string[] =>
+    all.filter((mechanism) => !mechanism.startsWith('SCRAM-'))
   return {
-    mechanisms: (tls) => (tls ? withTls : withoutTls),
+    mechanisms: (tls) => {
+      const all = tls ? withTls : withoutTls
+      return authenticator.scramReady?.() === false ? withoutScram(all) : all
+    },
     begin: (mechanism, info) => {
       // A client that could bind says 'y' where we do not offer it: only an offer makes that a downgrade.
       const channelBinding =

@@ -61,6 +61,8 @@ export interface Authenticator {
     username: string,
     session: SessionInfo,
   ): MaybePromise<(ScramKeys & { readonly identity: string }) | undefined>
+  /** False: some account has a password but no keys, so SCRAM is not offered (a client that prefers it would fail). */
+  scramReady?(): boolean
   /** Told of every SCRAM outcome (passwords report through verifyPassword itself). */
   scramDone?(username: string, ok: boolean, session: SessionInfo): void
   /** A refusal here ends AUTH before any secret is looked at: too many failures (454 4.7.0 with the wait). */
