@@ -41,6 +41,8 @@ export class Accounts {
   readonly #configured = new Map<string, AccountConfig>()
   readonly #stored = new Map<string, AccountRow>()
   readonly directory: Directory
+  /** Asked at each EHLO, so kept until an account changes. */
+  #scramReady: boolean | undefined
 
   constructor(options: AccountsOptions) {
     this.#options = options
@@ -78,10 +80,11 @@ export class Accounts {
 
   /** Whether everybody who can log in at all can do it with SCRAM. */
   scramReady(): boolean {
-    return this.list().every(({ name, enabled }) => {
+    this.#scramReady ??= this.list().every(({ name, enabled }) => {
       const secret = this.#secret(name)
       return !enabled || secret.kind !== 'hash' || secret.scram !== undefined
     })
+    return this.#scramReady
   }
 
   #secret(name: string): StoredSecret {
@@ -155,6 +158,7 @@ export class Accounts {
     this.#row(name)
     await this.#options.store.accountDelete(name)
     this.#stored.delete(key(name))
+    this.#scramReady = undefined
     this.directory.removeAccount(name)
   }
 
@@ -182,6 +186,7 @@ export class Accounts {
   }
 
   #use(row: AccountRow): void {
+    this.#scramReady = undefined
     this.#stored.set(key(row.name), row)
     if (!this.#configured.has(key(row.name))) this.directory.putAccount(row)
   }

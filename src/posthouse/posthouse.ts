@@ -59,6 +59,8 @@ export interface PosthouseDeps {
   readonly dialer?: Dialer
   readonly resolver?: Resolver
   readonly metrics?: MetricsRegistry
+  /** Default: sockets. */
+  readonly listen?: typeof listen
   /** Default: SQLite under `dataDir`. */
   readonly openStore?: (onFatal: (cause: Error) => void) => Promise<Store>
   /** Told when nothing can go on safely (a failed fsync); default: logs and exits with 70. */
