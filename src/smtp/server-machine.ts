@@ -626,7 +626,7 @@ export class SmtpServerMachine {
     if (argument !== '') return this.#refuse(replies.noArguments)
     if (this.#tls) return this.#refuse(replies.tlsActive)
     if (!this.#options.startTls) return this.#refuse(replies.notImplemented)
-    if (!this.#hello) return this.#refuse(replies.helloFirst)
+    // No EHLO is asked for: gsasl says STARTTLS first, RFC 3207 does not forbid it, and all that was said is forgotten anyway.
     if (this.bufferedBytes > 0) {
       // Plain text that would be taken for what came over TLS (CVE-2011-0411).
       this.close(replies.tlsPipelined)
