@@ -340,10 +340,10 @@ export class Reader {
   }
 
   #body(messageId: string, inlineBytesMax: number): BodyAnswer {
-    const row = this.#sql.messageGet.get(messageId) as
+    const row = this.#sql.bodyReferenced.get(messageId) as
       | { size: number; body_id: number | null; body_count: number; file_name: string | null }
       | undefined
-    if (row === undefined) throw new StoreFailure('corrupt', `message ${messageId} is not stored`)
+    if (row === undefined) throw new StoreFailure('corrupt', `the body of ${messageId} is not stored`)
     return this.#bytes(messageId, row.size, row, inlineBytesMax)
   }
 
@@ -485,6 +485,10 @@ function prepareAll(db: DatabaseSync) {
     ),
     destinationGet: p('SELECT * FROM destination WHERE name = ?'),
     messageGet: p('SELECT data, events, size, body_id, body_count, file_name FROM message WHERE id = ?'),
+    /** Without a reference the body is gone, whatever the message's row still says. */
+    bodyReferenced: p(`SELECT size, body_id, body_count, file_name FROM message WHERE id = ?1
+      AND (EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1)
+        OR EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?1))`),
     events: p('SELECT data FROM event WHERE message_id = ? ORDER BY n'),
     placementsOf: p(`SELECT b.account, b.name AS mailbox, m.uid FROM ${mailJoin}
       WHERE m.message_id = ? ORDER BY m.seq, m.mailbox_id`),

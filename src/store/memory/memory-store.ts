@@ -1,0 +1,587 @@
+// Owns the store in plain maps: for tests and throw-away servers. Nothing survives it. It is the slow, obvious twin of
+// the SQLite store and passes the same contract; a write is done when its call returns, its promise resolves later.
+
+import type { Clock } from '../../base/clock.ts'
+import { formatDeliveryId, parseDeliveryId } from '../../base/id.ts'
+import { summarize } from '../../message/summary.ts'
+import { nextTryAt } from '../../queue/retry-curve.ts'
+import {
+  type DestinationState,
+  type DueDelivery,
+  type DueQuery,
+  type QueueFilter,
+  type Settlement,
+  StoreFailure,
+} from '../../queue/store.ts'
+import type { BodyReader } from '../../queue/transport.ts'
+import type {
+  BodySource,
+  Delivery,
+  Message,
+  MessageId,
+  NewMessage,
+  Placement,
+  TimelineEvent,
+} from '../../queue/types.ts'
+import { bytesBody, inlineBytesMax } from '../body-file.ts'
+import type {
+  AccountRow,
+  BodyWriter,
+  MailListItem,
+  MailQuery,
+  MessageView,
+  Page,
+  QueueListItem,
+  QueueListQuery,
+  QueueStats,
+  Store,
+} from '../store.ts'
+
+interface Row {
+  delivery: Delivery
+  /** What a lease by an operator goes back to after a crash. */
+  was: 'waiting' | 'held'
+}
+
+interface Mail {
+  readonly item: MailListItem
+  readonly prefix: string
+}
+
+interface Box {
+  uidNext: number
+  readonly mail: Map<number, Mail>
+}
+
+export interface MemoryStoreOptions {
+  readonly clock: Clock
+}
+
+export function createMemoryStore(options: MemoryStoreOptions): Store {
+  return new MemoryStore(options)
+}
+
+const order = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
+const byKey = (one: Delivery, other: Delivery): number =>
+  order(one.messageId, other.messageId) || one.seq - other.seq
+
+class MemoryStore implements Store {
+  readonly #clock: Clock
+  readonly #messages = new Map<string, Message>()
+  readonly #bodies = new Map<string, Uint8Array>()
+  readonly #rows = new Map<string, Map<number, Row>>()
+  readonly #events = new Map<string, TimelineEvent[]>()
+  readonly #down = new Map<string, DestinationState>()
+  readonly #boxes = new Map<string, Box>()
+  readonly #accounts = new Map<string, AccountRow>()
+  /** Large bodies that were finished and not yet accepted. */
+  readonly #files = new Map<string, Uint8Array>()
+  #closed = false
+
+  constructor(options: MemoryStoreOptions) {
+    this.#clock = options.clock
+  }
+
+  /** Resolves a turn later, as a real store does. */
+  #answer<T>(act: () => T): Promise<T> {
+    if (this.#closed) return Promise.reject(new StoreFailure('closed', 'the store is closed'))
+    try {
+      const value = act()
+      return new Promise((resolve) => this.#clock.defer(() => resolve(value)))
+    } catch (error) {
+      return Promise.reject(error)
+    }
+  }
+
+  // ---- QueueStore
+
+  accept(message: NewMessage): Promise<void> {
+    return this.#answer(() => {
+      this.#check(message)
+      this.#insert(message)
+    })
+  }
+
+  #check({ message, body }: NewMessage): void {
+    if (this.#messages.has(message.id))
+      throw new StoreFailure('failed', `message ${message.id} is there already`)
+    if (body.kind === 'file' && !this.#files.has(body.fileName))
+      throw new StoreFailure('failed', `no body file ${body.fileName}`)
+  }
+
+  #insert({ message, body, deliveries, settled, events }: NewMessage): void {
+    const { id } = message
+    this.#messages.set(id, message)
+    this.#bodies.set(id, this.#bytesOf(body))
+    for (const delivery of deliveries) this.#put(delivery)
+    for (const event of events) this.#addEvent(event)
+    for (const { delivery, placement } of settled ?? []) this.#place(delivery, placement)
+    this.#releaseBody(id)
+  }
+
+  #bytesOf(body: BodySource): Uint8Array {
+    if (body.kind === 'inline') return Buffer.concat(body.chunks, body.sizeBytes)
+    const bytes = this.#files.get(body.fileName) ?? new Uint8Array(0)
+    this.#files.delete(body.fileName)
+    return bytes
+  }
+
+  #put(delivery: Delivery): void {
+    let rows = this.#rows.get(delivery.messageId)
+    if (rows === undefined) this.#rows.set(delivery.messageId, (rows = new Map()))
+    rows.set(delivery.seq, { delivery, was: delivery.state === 'held' ? 'held' : 'waiting' })
+  }
+
+  #addEvent(event: TimelineEvent): void {
+    const events = this.#events.get(event.messageId)
+    if (events === undefined) this.#events.set(event.messageId, [event])
+    else events.push(event)
+  }
+
+  settle({ changes, newMessages, events }: Settlement): Promise<void> {
+    return this.#answer(() => {
+      for (const message of newMessages) this.#check(message)
+      for (const { messageId, seq, to } of changes) {
+        const rows = this.#rows.get(messageId)
+        const row = rows?.get(seq)
+        if (rows === undefined || row === undefined) continue
+        if (to.kind === 'update') {
+          this.#put(to.delivery)
+          continue
+        }
+        if (to.placement !== undefined) this.#place(row.delivery, to.placement)
+        rows.delete(seq)
+        if (rows.size === 0) this.#rows.delete(messageId)
+        this.#releaseBody(messageId)
+      }
+      for (const event of events) this.#addEvent(event)
+      for (const message of newMessages) this.#insert(message)
+    })
+  }
+
+  #place(delivery: Delivery, { account, mailbox, prefix, internalDate }: Placement): void {
+    const key = `${account}\n${mailbox}`
+    let box = this.#boxes.get(key)
+    if (box === undefined) this.#boxes.set(key, (box = { uidNext: 1, mail: new Map() }))
+    const { messageId, seq, recipient } = delivery
+    for (const { item } of box.mail.values()) if (item.messageId === messageId && item.seq === seq) return
+    const body = this.#bodies.get(messageId) ?? new Uint8Array(0)
+    const uid = box.uidNext++
+    box.mail.set(uid, {
+      prefix,
+      item: {
+        account,
+        mailbox,
+        uid,
+        messageId,
+        seq,
+        internalDate,
+        sizeBytes: Buffer.byteLength(prefix) + body.length,
+        reversePath: this.#messages.get(messageId)?.reversePath ?? '',
+        recipient,
+        ...summarize(body),
+      },
+    })
+  }
+
+  #mail(): Mail[] {
+    return [...this.#boxes.values()].flatMap((box) => [...box.mail.values()])
+  }
+
+  #releaseBody(id: string): void {
+    if (this.#rows.has(id) || this.#mail().some(({ item }) => item.messageId === id)) return
+    this.#bodies.delete(id)
+  }
+
+  #live(): Delivery[] {
+    return [...this.#rows.values()].flatMap((rows) => [...rows.values()].map((row) => row.delivery))
+  }
+
+  #lease(delivery: Delivery, change: Partial<Delivery>): DueDelivery {
+    const leased: Delivery = { ...delivery, ...change, state: 'active' }
+    this.#rows.get(delivery.messageId)?.set(delivery.seq, {
+      delivery: leased,
+      was: delivery.state === 'held' ? 'held' : 'waiting',
+    })
+    return { message: this.#messageOf(delivery), delivery: leased }
+  }
+
+  #messageOf({ messageId }: Delivery): Message {
+    const message = this.#messages.get(messageId)
+    if (message === undefined) throw new StoreFailure('corrupt', `message ${messageId} is not stored`)
+    return message
+  }
+
+  #blockedUntil(destination: string): number {
+    return this.#down.get(destination)?.blockedUntil ?? 0
+  }
+
+  takeDue(query: DueQuery): Promise<readonly DueDelivery[]> {
+    return this.#answer(() => {
+      const { now, exclude, destinationsMax, deliveriesPerDestinationMax, retry } = query
+      const lists = new Map<string, Delivery[]>()
+      for (const delivery of this.#live()) {
+        const { destination, state, dueAt } = delivery
+        if (state !== 'waiting' || dueAt > now || exclude.has(destination)) continue
+        if (this.#blockedUntil(destination) > now) continue
+        const list = lists.get(destination)
+        if (list === undefined) lists.set(destination, [delivery])
+        else list.push(delivery)
+      }
+      for (const list of lists.values()) list.sort((a, b) => a.dueAt - b.dueAt || byKey(a, b))
+      const readyAt = ([destination, list]: [string, Delivery[]]): number =>
+        Math.max(list[0]?.dueAt ?? 0, this.#blockedUntil(destination))
+      return [...lists]
+        .sort((a, b) => readyAt(a) - readyAt(b))
+        .slice(0, destinationsMax)
+        .flatMap(([, list]) => list.slice(0, deliveriesPerDestinationMax))
+        .map((delivery) => {
+          const counted = { ...delivery, attemptCount: delivery.attemptCount + 1 }
+          return this.#lease(delivery, {
+            attemptCount: counted.attemptCount,
+            dueAt: nextTryAt(retry, counted, now),
+          })
+        })
+    })
+  }
+
+  nextDueAt(exclude: ReadonlySet<string>): Promise<number | undefined> {
+    return this.#answer(() => {
+      let at = Infinity
+      for (const delivery of this.#live()) {
+        if (delivery.state !== 'waiting') continue
+        at = Math.min(at, deadlineOf(delivery))
+        if (!exclude.has(delivery.destination))
+          at = Math.min(at, Math.max(delivery.dueAt, this.#blockedUntil(delivery.destination)))
+      }
+      return at === Infinity ? undefined : at
+    })
+  }
+
+  takeDeadlines(now: number, max: number): Promise<readonly DueDelivery[]> {
+    return this.#answer(() =>
+      this.#live()
+        .filter((delivery) => delivery.state === 'waiting' && deadlineOf(delivery) <= now)
+        .sort((a, b) => deadlineOf(a) - deadlineOf(b) || byKey(a, b))
+        .slice(0, max)
+        .map((delivery) => this.#lease(delivery, {})),
+    )
+  }
+
+  setDestination(state: DestinationState): Promise<void> {
+    return this.#answer(() => void this.#down.set(state.destination, state))
+  }
+
+  clearDestination(destination: string): Promise<void> {
+    return this.#answer(() => void this.#down.delete(destination))
+  }
+
+  recover(): Promise<number> {
+    return this.#answer(() => {
+      let count = 0
+      for (const rows of this.#rows.values())
+        for (const row of rows.values()) {
+          if (row.delivery.state !== 'active') continue
+          row.delivery = { ...row.delivery, state: row.was }
+          if (row.was === 'waiting') count++
+        }
+      return count
+    })
+  }
+
+  destinations(): Promise<readonly DestinationState[]> {
+    return this.#answer(() => [...this.#down.values()].sort((a, b) => order(a.destination, b.destination)))
+  }
+
+  openBody(messageId: MessageId): Promise<BodyReader> {
+    return this.#answer(() => this.#body(messageId))
+  }
+
+  #body(messageId: string): BodyReader {
+    const bytes = this.#bodies.get(messageId)
+    if (bytes === undefined) throw new StoreFailure('corrupt', `message ${messageId} is not stored`)
+    const body = bytesBody(bytes)
+    return bytes.length <= inlineBytesMax ? body : { ...body, bytes: () => undefined }
+  }
+
+  takeByFilter(
+    filter: QueueFilter,
+    max: number,
+  ): Promise<{ readonly taken: readonly DueDelivery[]; readonly busyCount: number }> {
+    return this.#answer(() => {
+      const { state, ...place } = filter
+      const matching = this.#matching(place)
+      const free = matching.filter(
+        (delivery) => delivery.state !== 'active' && (state === undefined || delivery.state === state),
+      )
+      const taken = free.slice(0, max).map((delivery) => {
+        const { message } = this.#lease(delivery, {})
+        return { message, delivery }
+      })
+      const busy = matching.filter((delivery) => delivery.state === 'active')
+      return { taken, busyCount: state === 'held' ? 0 : busy.length }
+    })
+  }
+
+  #matching(filter: QueueFilter): Delivery[] {
+    const ids = filter.ids === undefined ? undefined : new Set(filter.ids)
+    return this.#live()
+      .filter(
+        (delivery) =>
+          (ids === undefined ||
+            ids.has(delivery.messageId) ||
+            ids.has(formatDeliveryId(delivery.messageId, delivery.seq))) &&
+          (filter.destination === undefined || delivery.destination === filter.destination) &&
+          (filter.domain === undefined || delivery.domain === filter.domain) &&
+          (filter.state === undefined || delivery.state === filter.state),
+      )
+      .sort(byKey)
+  }
+
+  // ---- Store
+
+  bodyWriter(id: MessageId): BodyWriter {
+    return new MemoryBodyWriter(id, this.#files)
+  }
+
+  freeBytes(): Promise<number | undefined> {
+    return this.#answer(() => undefined)
+  }
+
+  queueList(query: QueueListQuery): Promise<Page<QueueListItem>> {
+    return this.#answer(() => {
+      const after = query.cursor === undefined ? undefined : parseDeliveryId(query.cursor)
+      const rest = this.#matching(query).filter(
+        ({ messageId, seq }) =>
+          after === undefined || (order(messageId, after.messageId) || seq - (after.seq ?? 0)) > 0,
+      )
+      const page = rest.slice(0, query.limit)
+      const last = page.at(-1)
+      return {
+        items: page.map((delivery) => {
+          const blocked = this.#down.get(delivery.destination)
+          return {
+            message: this.#messageOf(delivery),
+            delivery,
+            ...(blocked !== undefined && { blocked }),
+          }
+        }),
+        ...(rest.length > page.length &&
+          last !== undefined && { cursor: formatDeliveryId(last.messageId, last.seq) }),
+      }
+    })
+  }
+
+  queueStats(now: number): Promise<QueueStats> {
+    return this.#answer(() => {
+      const live = this.#live()
+      const waiting = live.filter((delivery) => delivery.state === 'waiting')
+      const names = new Set([...waiting.map((delivery) => delivery.destination), ...this.#down.keys()])
+      let oldestDueAt: number | undefined
+      const destinations = [...names].sort(order).map((destination) => {
+        const mine = waiting.filter((delivery) => delivery.destination === destination)
+        const due = mine.length === 0 ? undefined : Math.min(...mine.map((delivery) => delivery.dueAt))
+        const blocked = this.#down.get(destination)
+        const blockedUntil = blocked?.blockedUntil ?? 0
+        if (due !== undefined && due <= now && blockedUntil <= now)
+          oldestDueAt = Math.min(oldestDueAt ?? due, due)
+        return {
+          destination,
+          waiting: mine.length,
+          ...(due !== undefined && { nextDueAt: Math.max(due, blockedUntil) }),
+          ...(blocked !== undefined && { blocked }),
+        }
+      })
+      return {
+        waiting: waiting.length,
+        active: live.filter((delivery) => delivery.state === 'active').length,
+        held: live.filter((delivery) => delivery.state === 'held').length,
+        ...(oldestDueAt !== undefined && { oldestDueAt }),
+        destinations,
+      }
+    })
+  }
+
+  messageView(id: MessageId): Promise<MessageView | undefined> {
+    return this.#answer(() => {
+      const message = this.#messages.get(id)
+      if (message === undefined) return undefined
+      return {
+        message,
+        deliveries: this.#matching({ ids: [id] }),
+        events: [...(this.#events.get(id) ?? [])],
+        placements: this.#mail()
+          .filter(({ item }) => item.messageId === id)
+          .sort((a, b) => a.item.seq - b.item.seq)
+          .map(({ item: { account, mailbox, uid } }) => ({ account, mailbox, uid })),
+        hasBody: this.#bodies.has(id),
+      }
+    })
+  }
+
+  recentMessages(limit: number, cursor?: string): Promise<Page<Message>> {
+    return this.#answer(() => {
+      const ids = [...this.#messages.keys()]
+        .filter((id) => cursor === undefined || id < cursor)
+        .sort((a, b) => order(b, a))
+        .slice(0, limit)
+      const last = ids.at(-1)
+      const items = ids.flatMap((id) => this.#messages.get(id) ?? [])
+      return { items, ...(ids.length === limit && last !== undefined && { cursor: last }) }
+    })
+  }
+
+  mailList(query: MailQuery): Promise<Page<MailListItem>> {
+    return this.#answer(() => {
+      const all = this.#mail()
+        .map(({ item }) => item)
+        .filter(
+          (item) =>
+            (query.account === undefined || item.account === query.account) &&
+            (query.mailbox === undefined || item.mailbox === query.mailbox),
+        )
+        .sort(
+          (a, b) =>
+            order(b.messageId, a.messageId) ||
+            b.seq - a.seq ||
+            order(`${b.account}\n${b.mailbox}`, `${a.account}\n${a.mailbox}`),
+        )
+      const from = query.cursor === undefined ? 0 : Number(query.cursor)
+      const next = from + query.limit
+      return { items: all.slice(from, next), ...(next < all.length && { cursor: String(next) }) }
+    })
+  }
+
+  mailOpen(
+    which:
+      | { readonly messageId: MessageId }
+      | { readonly account: string; readonly mailbox: string; readonly uid: number },
+  ): Promise<
+    { readonly item: MailListItem; readonly prefix: string; readonly body: BodyReader } | undefined
+  > {
+    return this.#answer(() => {
+      const mail =
+        'messageId' in which
+          ? this.#mail()
+              .filter(({ item }) => item.messageId === which.messageId)
+              .sort((a, b) => a.item.seq - b.item.seq)[0]
+          : this.#boxes.get(`${which.account}\n${which.mailbox}`)?.mail.get(which.uid)
+      return mail && { ...mail, body: this.#body(mail.item.messageId) }
+    })
+  }
+
+  mailDelete(
+    which: readonly { readonly account: string; readonly mailbox: string; readonly uid: number }[],
+  ): Promise<number> {
+    return this.#answer(() => {
+      let count = 0
+      for (const { account, mailbox, uid } of which) {
+        const box = this.#boxes.get(`${account}\n${mailbox}`)
+        const mail = box?.mail.get(uid)
+        if (box === undefined || mail === undefined) continue
+        box.mail.delete(uid)
+        count++
+        this.#releaseBody(mail.item.messageId)
+      }
+      return count
+    })
+  }
+
+  accountPut(row: AccountRow): Promise<void> {
+    return this.#answer(() => void this.#accounts.set(row.name, row))
+  }
+
+  accountGet(name: string): Promise<AccountRow | undefined> {
+    return this.#answer(() => this.#accounts.get(name))
+  }
+
+  accountList(): Promise<readonly AccountRow[]> {
+    return this.#answer(() => [...this.#accounts.values()].sort((a, b) => order(a.name, b.name)))
+  }
+
+  accountDelete(name: string): Promise<boolean> {
+    return this.#answer(() => this.#accounts.delete(name))
+  }
+
+  routesInUse(): Promise<readonly { readonly domain: string; readonly destination: string }[]> {
+    return this.#answer(() => {
+      const found = new Map<string, { readonly domain: string; readonly destination: string }>()
+      for (const { domain, destination } of this.#live())
+        found.set(`${domain}\n${destination}`, { domain, destination })
+      return [...found.values()]
+    })
+  }
+
+  reroute(domain: string, from: string, to: string): Promise<number> {
+    return this.#answer(() => {
+      const moved = this.#matching({ domain, destination: from }).filter(({ state }) => state !== 'active')
+      for (const delivery of moved) this.#put({ ...delivery, destination: to })
+      return moved.length
+    })
+  }
+
+  prune(options: {
+    readonly before: number
+    readonly keepMax?: number
+    readonly max: number
+  }): Promise<number> {
+    return this.#answer(() => {
+      const ids = [...this.#messages.keys()].sort(order)
+      const surplus = options.keepMax === undefined ? 0 : Math.max(0, ids.length - options.keepMax)
+      const gone = ids
+        .filter((id, i) => i < surplus || (this.#messages.get(id)?.receivedAt ?? 0) < options.before)
+        .filter((id) => !this.#rows.has(id))
+        .slice(0, options.max)
+      for (const id of gone) {
+        this.#messages.delete(id)
+        this.#events.delete(id)
+      }
+      return gone.length
+    })
+  }
+
+  quarantined(): Promise<
+    readonly { readonly table: string; readonly key: string; readonly reason: string }[]
+  > {
+    return this.#answer(() => [])
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+  }
+}
+
+const deadlineOf = (delivery: Delivery): number =>
+  Math.min(delivery.expiresAt, delivery.delayNoticeAt ?? delivery.expiresAt)
+
+class MemoryBodyWriter implements BodyWriter {
+  readonly #id: string
+  readonly #files: Map<string, Uint8Array>
+  readonly #chunks: Uint8Array[] = []
+  #sizeBytes = 0
+
+  constructor(id: string, files: Map<string, Uint8Array>) {
+    this.#id = id
+    this.#files = files
+  }
+
+  get sizeBytes(): number {
+    return this.#sizeBytes
+  }
+
+  write(bytes: Uint8Array): void {
+    this.#chunks.push(bytes)
+    this.#sizeBytes += bytes.length
+  }
+
+  finish(): BodySource {
+    const sizeBytes = this.#sizeBytes
+    if (sizeBytes <= inlineBytesMax) return { kind: 'inline', chunks: this.#chunks, sizeBytes }
+    this.#files.set(this.#id, Buffer.concat(this.#chunks, sizeBytes))
+    return { kind: 'file', fileName: this.#id, sizeBytes }
+  }
+
+  abort(): void {
+    this.#files.delete(this.#id)
+  }
+}
