@@ -1,14 +1,16 @@
 // Owns the story of a message in words: its deliveries, why they wait, and the timeline with the other side's words.
 
+import { formatDuration } from '../base/duration.ts'
 import { formatDeliveryId } from '../base/id.ts'
 import { formatSize } from '../base/size.ts'
 import type { MessageReport } from '../http/control-api.ts'
+import { type DeliveryExplanation, explain } from '../queue/explain.ts'
 import type { DestinationState } from '../queue/store.ts'
 import type { Delivery, HostReport, Message, TimelineEvent } from '../queue/types.ts'
 
 import type { Context } from './context.ts'
 import { formatPairs } from './table.ts'
-import { plain } from './text.ts'
+import { plain, textWidth } from './text.ts'
 import { absoluteTime, fullTime, relativeTime, roughDuration } from './time.ts'
 
 /** '<>' is the null reverse-path. */
@@ -58,50 +60,77 @@ export function formatReport(
       `${colours.green('in the mailbox')} ${plain(`${place.account} ${place.mailbox}`)}, number ${place.uid}`,
     )
   }
-  for (const delivery of report.deliveries) lines.push('', ...formatDelivery(delivery, report, context))
-  if (report.deliveries.length === 0) lines.push('', 'Nothing of it waits: every recipient is settled.')
+  const explained = explain(report, {
+    now,
+    destinationState: (destination) => report.destinations.find((one) => one.destination === destination),
+  })
+  report.deliveries.forEach((delivery, i) => {
+    const shown = options.seq === undefined || options.seq === delivery.seq
+    if (shown) lines.push('', ...formatDelivery(delivery, explained.deliveries[i], report, context, options))
+  })
+  if (report.deliveries.length === 0) {
+    lines.push(
+      '',
+      'Nothing of it waits.',
+      ...explained.finished.map(({ text, seq }) => `  ${plain(finishedLine(text, seq))}`),
+    )
+  }
   if (options.timeline)
     lines.push('', colours.bold('What happened'), ...formatTimeline(report, context, options))
   return lines
 }
 
-function formatDelivery(delivery: Delivery, report: MessageReport, { colours }: Context): readonly string[] {
+const finishedLine = (text: string, seq: number | undefined): string =>
+  seq === undefined ? text : `-${seq} ${text}`
+
+function formatDelivery(
+  delivery: Delivery,
+  explained: DeliveryExplanation | undefined,
+  report: MessageReport,
+  { colours, width }: Context,
+  options: ReportOptions,
+): readonly string[] {
   const { now } = report
-  const blocked = report.destinations.find(({ destination }) => destination === delivery.destination)
-  const nextAt = Math.max(delivery.dueAt, blocked?.blockedUntil ?? 0)
+  const nextAt = explained?.nextTryAt ?? delivery.dueAt
   const state = {
     waiting: `waits; next try ${nextAt <= now ? 'now' : fullTime(nextAt, now)}`,
     active: 'is being tried now',
     held: 'is held until it is released',
   }[delivery.state]
   const alias = delivery.alias === undefined ? '' : ` (through ${delivery.alias})`
-  const tries =
-    delivery.attemptCount === 0
-      ? 'not tried yet'
-      : `${delivery.attemptCount === 1 ? 'tried once' : `tried ${delivery.attemptCount} times`}${
-          delivery.lastAttemptAt === undefined ? '' : `, last ${relativeTime(delivery.lastAttemptAt, now)}`
-        }`
-  const down =
-    blocked === undefined
-      ? undefined
-      : `${blocked.destination} has been down since ${fullTime(blocked.downSince, now)} (${blocked.failureCount} tries in a row): ${blocked.lastError}`
+  const last =
+    delivery.lastAttemptAt === undefined ? '' : `, last ${relativeTime(delivery.lastAttemptAt, now)}`
+  const times = delivery.attemptCount === 1 ? 'once' : `${delivery.attemptCount} times`
+  const id = formatDeliveryId(delivery.messageId, delivery.seq)
+  const paint = delivery.state === 'held' ? colours.yellow : (text: string): string => text
+  const pairs = formatPairs(
+    [
+      ['Route', plain(delivery.destination)],
+      ['Tried', delivery.attemptCount === 0 ? 'not yet' : `${times}${last}`],
+      ['They said', delivery.lastError === undefined ? undefined : plain(delivery.lastError)],
+      ['Gives up', fullTime(delivery.expiresAt, now)],
+    ],
+    { colours },
+  )
+  const why =
+    options.timeline && explained !== undefined ? wrap(plain(explained.text), (width ?? 100) - 2) : []
   return [
-    `${colours.bold(formatDeliveryId(delivery.messageId, delivery.seq))} to ${plain(`${delivery.recipient}${alias}`)} ${
-      delivery.state === 'held' ? colours.yellow(state) : state
-    }`,
-    ...indent(
-      formatPairs(
-        [
-          ['Route', plain(delivery.destination)],
-          ['Tries', tries],
-          ['They said', delivery.lastError === undefined ? undefined : plain(delivery.lastError)],
-          ['Host', down === undefined ? undefined : plain(down)],
-          ['Gives up', fullTime(delivery.expiresAt, now)],
-        ],
-        { colours },
-      ),
-    ),
+    `${colours.bold(id)} to ${plain(`${delivery.recipient}${alias}`)} ${paint(state)}`,
+    ...indent([...why, ...pairs]),
   ]
+}
+
+/** Lines of whole words. */
+function wrap(long: string, columns: number): readonly string[] {
+  const lines: string[] = []
+  let line = ''
+  for (const word of long.split(' ')) {
+    if (line !== '' && textWidth(line) + 1 + textWidth(word) > columns) {
+      lines.push(line)
+      line = word
+    } else line = line === '' ? word : `${line} ${word}`
+  }
+  return [...lines, line]
 }
 
 const indent = (lines: readonly string[], by = '  '): readonly string[] => lines.map((line) => by + line)
@@ -113,7 +142,10 @@ const good = new Set(['delivered', 'released'])
 function formatTimeline(report: MessageReport, context: Context, options: ReportOptions): readonly string[] {
   const { colours } = context
   const events = report.events.filter(
-    ({ seq }) => options.seq === undefined || seq === undefined || seq === options.seq,
+    ({ seq, data }) =>
+      options.seq === undefined ||
+      (seq === undefined && !(Array.isArray(data.seqs) && !data.seqs.includes(options.seq))) ||
+      seq === options.seq,
   )
   if (events.length === 0) return ['  nothing is kept any more']
   let last: number | undefined
@@ -127,90 +159,91 @@ function formatTimeline(report: MessageReport, context: Context, options: Report
         : good.has(event.kind)
           ? colours.green
           : colours.bold
-    const who = event.seq === undefined ? '' : colours.dim(` -${event.seq}`)
+    const seqs = event.seq ?? text(event.data.seqs)
+    const who = seqs === undefined ? '' : colours.dim(` -${seqs}`)
     const head = `${colours.dim(absoluteTime(event.at))}${since}  ${paint(event.kind)}${who} ${plain(sentence(event, report))}`
     return [head.trimEnd(), ...indent(details(event, context, options), '    ')]
   })
 }
 
-const text = (value: unknown): string | undefined =>
-  typeof value === 'string' && value !== '' ? value : typeof value === 'number' ? String(value) : undefined
+const text = (value: unknown): string | undefined => {
+  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map(String).join(', ')
+  return typeof value === 'string' && value !== ''
+    ? value
+    : typeof value === 'number'
+      ? String(value)
+      : undefined
+}
 
-/** What the kind does not say: who, where to, their words, the next try. */
-function sentence({ data, seq }: TimelineEvent, report: MessageReport): string {
+/** What the kind does not say: whom, where, their words, the next try and why then. */
+function sentence({ kind, data, seq }: TimelineEvent, report: MessageReport): string {
   const delivery = report.deliveries.find((one) => one.seq === seq)
   const to = text(data.recipient) ?? text(data.to) ?? delivery?.recipient
-  const words =
-    text(data.reply) ?? text(data.reason) ?? text(data.error) ?? text(data.text) ?? text(data.note)
+  const words = text(data.reply) ?? text(data.reason)
   const status = text(data.status)
-  const saysStatus = words !== undefined && status !== undefined && words.includes(status)
-  const next =
-    typeof data.retryAt === 'number'
-      ? data.retryAt
-      : typeof data.nextTryAt === 'number'
-        ? data.nextTryAt
-        : undefined
+  const isShort = words !== undefined && status !== undefined && words.includes(status)
+  const { ms } = data
   return [
-    to === undefined ? undefined : `to ${to}`,
+    text(data.alias) === undefined ? undefined : `${text(data.alias)} stands for`,
+    to === undefined ? undefined : kind === 'expanded' ? to : `to ${to}`,
+    text(data.attempt) === undefined || kind !== 'attempt' ? undefined : `number ${text(data.attempt)}`,
     text(data.how) === undefined ? undefined : `(${text(data.how)})`,
-    text(data.destination) === undefined ? undefined : `by ${text(data.destination)}`,
+    text(data.destination),
+    text(data.host) === undefined ? undefined : `by ${text(data.host)}`,
+    text(data.account) === undefined
+      ? undefined
+      : `into ${text(data.account)} ${text(data.mailbox) ?? ''}`.trimEnd(),
     text(data.by) === undefined ? undefined : `by ${text(data.by)}`,
-    saysStatus ? undefined : status,
+    typeof ms === 'number' ? `in ${formatDuration(Math.max(1, ms))}` : undefined,
+    words === undefined && status === undefined
+      ? undefined
+      : data.ours === true
+        ? '- we say:'
+        : '- they said:',
+    isShort ? undefined : status,
     words,
     data.mayHaveDelivered === true
       ? '(they may have it: the connection was lost after the final dot)'
       : undefined,
-    next === undefined ? undefined : `next try ${absoluteTime(next)}`,
+    typeof data.nextTryAt === 'number' ? `- next try ${absoluteTime(data.nextTryAt)}` : undefined,
+    typeof data.nextTryAt === 'number' && text(data.why) !== undefined ? `(${text(data.why)})` : undefined,
   ]
     .filter((part) => part !== undefined)
     .join(' ')
 }
 
-const said = new Set([
-  'recipient',
-  'to',
-  'reply',
-  'reason',
-  'error',
-  'text',
-  'note',
-  'status',
-  'how',
-  'destination',
-  'by',
-  'mayHaveDelivered',
-  'retryAt',
-  'nextTryAt',
-  'hosts',
-  'transcript',
-  'isReply',
-  'startedAt',
-  'endedAt',
-])
+/** Fields that `sentence` has said, or that say nothing to people. */
+const said = new Set(
+  'recipient to alias reply reason status how destination host account mailbox by ms ours mayHaveDelivered nextTryAt why'
+    .concat(' hosts transcript notes seqs startedAt attempt count')
+    .split(' '),
+)
 
 function details(event: TimelineEvent, { colours }: Context, options: ReportOptions): readonly string[] {
   const { data } = event
   const hosts = Array.isArray(data.hosts) ? (data.hosts as readonly HostReport[]).map(formatHost) : []
+  const notes = Array.isArray(data.notes) ? data.notes.map(String) : []
   const rest = Object.entries(data)
     .filter(([key, value]) => !said.has(key) && value !== undefined && value !== null && value !== '')
-    .map(([key, value]) => `${key} ${typeof value === 'object' ? JSON.stringify(value) : String(value)}`)
+    .map(([key, value]) => `${key} ${text(value) ?? JSON.stringify(value)}`)
   const transcript = Array.isArray(data.transcript) ? data.transcript.map(String) : []
   const dialogue = options.transcript
     ? transcript.map((line) => colours.dim(plain(line)))
     : transcript.length > 0
       ? [colours.dim(`(${transcript.length} lines of dialogue are kept: --transcript)`)]
       : []
-  return [...hosts.map(plain), ...(rest.length > 0 ? [colours.dim(plain(rest.join(', ')))] : []), ...dialogue]
+  return [
+    ...[...hosts, ...notes].map(plain),
+    ...(rest.length > 0 ? [colours.dim(plain(rest.join(', ')))] : []),
+    ...dialogue,
+  ]
 }
 
 function formatHost(host: HostReport): string {
   const address = host.address === undefined ? '' : ` [${host.address}]`
   const port = host.port === undefined || host.port === 25 ? '' : `:${host.port}`
   const name = `${host.name ?? ''}${address}${port}`.trim() || 'no host'
-  const how = [
-    host.tls === undefined ? 'without TLS' : host.tls,
-    host.reused ? 'connection used again' : undefined,
-  ]
+  const how = [host.tls ?? 'without TLS', host.reused ? 'connection used again' : undefined]
   const tls = host.error !== undefined && host.tls === undefined ? '' : ` (${how.filter(Boolean).join(', ')})`
   return host.error === undefined ? `${name}${tls}` : `${name}${tls}: ${host.error}`
 }

@@ -2,16 +2,14 @@
 
 import { formatDuration } from '../base/duration.ts'
 
-/** The two largest units: '4h12m', '3d2h', '25s'. */
+const smallerUnit: Readonly<Record<string, string>> = { w: 'd', d: 'h', h: 'm', m: 's' }
+
+/** The largest unit and, where it is not nought, the next smaller one: '4h12m', '3d2h', '25s', '1h'. */
 export function roughDuration(ms: number): string {
-  const whole = ms < 60_000 ? Math.round(ms / 1000) * 1000 : ms
-  const parts = formatDuration(whole).match(/\d+[a-z]+/g) ?? []
-  return (
-    parts
-      .filter((part) => !part.endsWith('ms'))
-      .slice(0, 2)
-      .join('') || '0s'
-  )
+  const parts = formatDuration(Math.round(ms / 1000) * 1000).match(/\d+[a-z]+/g) ?? []
+  const [first = '0s', second = ''] = parts
+  const next = smallerUnit[first.replace(/\d+/, '')]
+  return second.replace(/\d+/, '') === next ? first + second : first
 }
 
 /** '3m ago', 'in 25s', 'now'. */

@@ -142,6 +142,9 @@ export function createFakeControl(options: FakeControlOptions): FakeControl {
         at: now - 60_000,
         kind: 'attempt',
         data: {
+          attempt: 3,
+          destination: 'mx:slow.test',
+          ms: 120,
           hosts: [
             { name: 'mx.slow.test', address: '192.0.2.9', port: 25, tls: 'TLSv1.3 TLS_AES_256_GCM_SHA384' },
           ],
@@ -153,7 +156,12 @@ export function createFakeControl(options: FakeControlOptions): FakeControl {
         seq: 0,
         at: now - 59_000,
         kind: 'deferred',
-        data: { status: '4.7.1', reason: '451 4.7.1 greylisted, try later', retryAt: now + 600_000 },
+        data: {
+          status: '4.7.1',
+          reason: '451 4.7.1 greylisted, try later',
+          nextTryAt: now + 600_000,
+          why: 'retry curve',
+        },
       },
     ],
   }
