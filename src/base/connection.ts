@@ -95,7 +95,11 @@ export class TransportFailure extends Error {
   /** 'refused', 'timeout', 'unreachable', 'reset', 'tls', 'aborted', 'closed', 'other'. */
   readonly code: TransportFailureCode
   constructor(code: TransportFailureCode, message: string, options?: { cause?: unknown }) {
+    // No stack: the world failed, not a line of ours, and clients that hang up early make one per session (12 us each).
+    const limit = Error.stackTraceLimit
+    Error.stackTraceLimit = 0
     super(message, options)
+    Error.stackTraceLimit = limit
     this.code = code
   }
 }
