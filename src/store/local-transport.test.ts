@@ -1,10 +1,12 @@
+// Owns the tests of the transports that end here.
+
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DeliveryJob } from '../queue/transport.ts'
 import { VirtualClock } from '../testing/virtual-clock.ts'
 import { bytesBody } from './body-file.ts'
 import { createCaptureTransport, createDiscardTransport, createLocalTransport } from './local-transport.ts'
-import { newMessage } from './sample.ts'
+import { newMessage } from './sample.test.ts'
 
 const job = (): DeliveryJob => {
   const { message, deliveries } = newMessage({ recipients: ['a@example.test', 'b@example.test'] })

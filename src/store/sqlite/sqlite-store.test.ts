@@ -1,5 +1,7 @@
-import { storeContract } from '../contract.ts'
-import { openForTest } from './open-for-test.ts'
+// Owns the SQLite store's runs of the contract.
+
+import { storeContract } from '../contract.test.ts'
+import { openForTest } from './open.test.ts'
 
 storeContract('sqlite in the thread', (t) => openForTest(t))
 storeContract(

@@ -1,4 +1,5 @@
-// Owns the contract suite that every store passes: the words of queue/store.ts and store/store.ts as tests.
+// Owns the contract suite that every store passes: the words of queue/store.ts and store/store.ts as tests. It has the name
+// of a test because it is one: run by itself it has no store to try.
 
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
@@ -11,7 +12,7 @@ import type { Delivery, NewMessage, Placement } from '../queue/types.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { VirtualClock } from '../testing/virtual-clock.ts'
 import { inlineBytesMax } from './body-file.ts'
-import { dayMs, newMessage, placementIn, sampleText, startAt } from './sample.ts'
+import { dayMs, newMessage, placementIn, sampleText, startAt } from './sample.test.ts'
 import type { Page, Store } from './store.ts'
 
 export interface OpenedStore {

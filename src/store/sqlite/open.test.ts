@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import { silentLog } from '../../base/log.ts'
 import { VirtualClock } from '../../testing/virtual-clock.ts'
-import type { OpenedStore } from '../contract.ts'
+import type { OpenedStore } from '../contract.test.ts'
 import type { Store } from '../store.ts'
 import { createSqliteStore, type SqliteStoreOptions } from './sqlite-store.ts'
 
