@@ -6,7 +6,7 @@ import type { AccountSecret, AccountView } from '../http/control-api.ts'
 
 import { createClient } from './client.ts'
 import { type Context, examples, type GlobalOptions, printJson, printLines } from './context.ts'
-import { askNewPassword, readPasswordFromStdin } from './prompt.ts'
+import { askNewPassword, readPasswordFromInput } from './prompt.ts'
 import { formatTable } from './table.ts'
 import { relativeTime } from './time.ts'
 
@@ -110,10 +110,10 @@ async function withSecret(
   // Before a password is typed: is there a server to give it to?
   await client.ask('GET', '/v1/health')
   const given = options.passwordStdin
-    ? await readPasswordFromStdin()
+    ? await readPasswordFromInput(context)
     : options.generate
       ? ''
-      : await askNewPassword()
+      : await askNewPassword(context)
   const body = given === undefined || given === '' ? {} : { password: given }
   const result =
     what === 'added'

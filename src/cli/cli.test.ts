@@ -1,5 +1,5 @@
-// Owns the tests of the command line as people and scripts meet it: child processes against a fake ControlApi on a real
-// socket, and the real server for `serve`.
+// Owns the tests of the command line as people and scripts meet it, against a fake ControlApi on a real socket; as child
+// processes where the process matters, with the real server for `serve`.
 
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 
 import { silentLog } from '../base/log.ts'
@@ -15,6 +16,10 @@ import { createHttpServer, type HttpServer } from '../http/server.ts'
 import { StoreFailure } from '../queue/store.ts'
 import { createFakeControl, fakeMailId, fakeMessageId } from '../testing/fake-control.ts'
 import { VirtualClock } from '../testing/virtual-clock.ts'
+
+import { type Context, createContext, wantsColour } from './context.ts'
+import { run as runCommand } from './program.ts'
+import { colours } from './text.ts'
 
 const main = join(import.meta.dirname, 'main.ts')
 const root = mkdtempSync(join(tmpdir(), 'posthouse-cli-'))
@@ -46,26 +51,56 @@ interface Ran {
   readonly err: string
 }
 
-function start(
-  args: readonly string[],
-  options: { cwd?: string; env?: Record<string, string> } = {},
-): ChildProcess {
+function start(args: readonly string[]): ChildProcess {
   const { PATH, HOME, TMPDIR } = process.env
-  const env = { PATH, HOME, TMPDIR, ...options.env }
-  return spawn(process.execPath, [main, ...args], { cwd: options.cwd ?? root, env, stdio: 'pipe' })
+  const child = spawn(process.execPath, [main, ...args], {
+    cwd: root,
+    env: { PATH, HOME, TMPDIR },
+    stdio: 'pipe',
+  })
+  after(() => child.kill('SIGKILL'))
+  return child
 }
 
-function finish(child: ChildProcess, input = ''): Promise<Ran> {
+function finish(child: ChildProcess): Promise<Ran> {
   let out = ''
   let err = ''
   child.stdout?.on('data', (chunk) => void (out += String(chunk)))
   child.stderr?.on('data', (chunk) => void (err += String(chunk)))
-  child.stdin?.end(input)
+  child.stdin?.end()
   return new Promise((resolve) => child.on('close', (code) => resolve({ code, out, err })))
 }
 
-const run = (args: readonly string[], input?: string, options?: Parameters<typeof start>[1]): Promise<Ran> =>
-  finish(start(args, options), input)
+const spawned = (...args: readonly string[]): Promise<Ran> => finish(start(args))
+
+const base = createContext()
+
+/** In this process: as the child does it, without Node's start-up each time. */
+async function run(
+  args: readonly string[],
+  input = '',
+  options: { env?: Record<string, string>; width?: number } = {},
+): Promise<Ran> {
+  let out = ''
+  let err = ''
+  let code = 0
+  const context: Context = {
+    ...base,
+    env: options.env ?? {},
+    cwd: root,
+    width: options.width,
+    colours: colours(false),
+    isTerminal: options.width !== undefined,
+    input: Readable.from([input]),
+    print: (line = '') => void (out += `${line}\n`),
+    write: async (bytes) => void (out += Buffer.from(bytes).toString()),
+    note: (line) => void (err += `${line}\n`),
+    setExitCode: (one) => void (code = one),
+  }
+  await runCommand(args, context)
+  return { code, out, err }
+}
+
 const ask = (...args: readonly string[]): Promise<Ran> => run([...args, '--socket', socket])
 const calls = (name: string): readonly (readonly unknown[])[] => app.calls.filter(([one]) => one === name)
 
@@ -285,12 +320,41 @@ test('cli: config check prints every mistake, or ok with a summary; explain mask
   assert.doesNotMatch(explained.out + wrong.err + json.out, /hunter2/)
 })
 
-test('cli: colours only where they are wanted', async () => {
-  assert.doesNotMatch((await ask('status')).out, /\u001b/)
-  const forced = await run(['status', '--socket', socket], '', { env: { FORCE_COLOR: '1' } })
-  assert.match(forced.out, /\u001b\[/)
-  const both = await run(['status', '--socket', socket], '', { env: { FORCE_COLOR: '1', NO_COLOR: '1' } })
-  assert.doesNotMatch(both.out, /\u001b/)
+test('cli: on a terminal tables fit it, and a mail is shown without control characters', async () => {
+  for (const width of [80, 100, 140]) {
+    for (const what of ['queue', 'mail']) {
+      const { out } = await run([what, 'list', '--socket', socket], '', { width })
+      for (const line of out.split('\n')) assert.ok(line.length <= width, `${width}: ${line}`)
+    }
+  }
+  const mail = await run(['mail', 'show', fakeMailId, '--socket', socket], '', { width: 100 })
+  assert.equal(mail.out, 'Return-Path: <a@b.test>\nSubject: Hello\n\nHi \ufffd[31mBob\n')
+})
+
+test('cli: as a process: exit code and streams', async () => {
+  const [plainly, raw, unknown] = await Promise.all([
+    spawned('status', '--socket', socket),
+    spawned('mail', 'show', fakeMailId, '--socket', socket),
+    spawned('queue', 'show', '00000000000000000000', '--socket', socket),
+  ])
+  assert.equal(plainly.code, 0)
+  assert.doesNotMatch(plainly.out, /\u001b/)
+  assert.equal(raw.out, `Return-Path: <a@b.test>\r\n${mailText}`)
+  assert.deepEqual([unknown.code, unknown.out], [66, ''])
+})
+
+test('cli: colours on a terminal, unless NO_COLOR or TERM=dumb; elsewhere only with FORCE_COLOR', () => {
+  const cases: readonly (readonly [NodeJS.ProcessEnv, boolean, boolean])[] = [
+    [{}, false, false],
+    [{}, true, true],
+    [{ NO_COLOR: '1' }, true, false],
+    [{ NO_COLOR: '' }, true, true],
+    [{ TERM: 'dumb' }, true, false],
+    [{ FORCE_COLOR: '1' }, false, true],
+    [{ FORCE_COLOR: '1', NO_COLOR: '1' }, false, false],
+  ]
+  for (const [env, isTerminal, wanted] of cases)
+    assert.equal(wantsColour(env, isTerminal), wanted, JSON.stringify(env))
 })
 
 /** Until `pattern` stands in what the child wrote. */
@@ -324,7 +388,7 @@ test('cli: serve says what it does, is found by its data directory, refuses a se
   assert.match(block, /swaks --server 127\.0\.0\.1:\d+ --from/)
   const status = await run(['status', '--config', config, '--json'])
   assert.equal(JSON.parse(status.out).state, 'ready')
-  const second = await run(['serve', '--config', config])
+  const second = await spawned('serve', '--config', config)
   assert.equal(second.code, 69, second.err)
   assert.match(second.err, /posthouse: the data in .*served cannot be opened: /)
   const ended = finish(child)
@@ -345,7 +409,7 @@ test('cli: serve names the key of a taken port', async () => {
       config,
       JSON.stringify({ dataDir: join(root, `taken-${key}`), listeners: { ...anyPort, [key]: port } }),
     )
-    const { code, err } = await run(['serve', '--config', config, '--log-level', 'silent'])
+    const { code, err } = await spawned('serve', '--config', config, '--log-level', 'silent')
     assert.equal(code, 69)
     assert.equal(
       err,
@@ -358,7 +422,7 @@ test('cli: serve names the key of a taken port', async () => {
 test('cli: serve with a wrong configuration starts nothing and tells every mistake', async () => {
   const config = join(root, 'wrong.json')
   writeFileSync(config, JSON.stringify({ dataDir: join(root, 'wrong'), retry: { first: 'x', max: 'y' } }))
-  const { code, err } = await run(['serve', '--config', config])
+  const { code, err } = await spawned('serve', '--config', config)
   assert.equal(code, 78)
   assert.match(err, /2 mistakes/)
 })

@@ -56,7 +56,7 @@ async function check(context: Context, options: GlobalOptions): Promise<void> {
   } catch (error) {
     if (!(error instanceof ConfigError) || !options.json) throw error
     printJson(context, { ok: false, file: error.file ?? null, mistakes: error.mistakes })
-    process.exitCode = exitCodes.config
+    context.setExitCode(exitCodes.config)
   }
 }
 

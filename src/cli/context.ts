@@ -3,7 +3,7 @@
 
 import { stripVTControlCharacters } from 'node:util'
 
-import { CliError, exitCodes } from './exit.ts'
+import { CliError, type ExitCode, exitCodes } from './exit.ts'
 import { type Colours, colours } from './text.ts'
 
 /** Options of every command. */
@@ -28,12 +28,16 @@ export interface Context {
   write(bytes: Uint8Array | string): Promise<void>
   /** A line to stderr. */
   note(line: string): void
+  /** What the command answers to the shell, unless it fails. */
+  setExitCode(code: ExitCode): void
+  /** Standard input; `isTerminal`: somebody can be asked. */
+  readonly input: NodeJS.ReadableStream & { readonly isTTY?: boolean }
   /** How to call this command in a hint: 'posthouse', or npm's way in a checkout. */
   readonly command: string
 }
 
 /** https://no-color.org: any value but the empty one switches colours off. */
-const wantsColour = (env: NodeJS.ProcessEnv, isTerminal: boolean): boolean =>
+export const wantsColour = (env: NodeJS.ProcessEnv, isTerminal: boolean): boolean =>
   (env.NO_COLOR ?? '') === '' && (isTerminal ? env.TERM !== 'dumb' : (env.FORCE_COLOR ?? '0') !== '0')
 
 export function createContext(): Context {
@@ -55,6 +59,10 @@ export function createContext(): Context {
     print: (line = '') => void stdout.write(`${hasColour ? line : stripVTControlCharacters(line)}\n`),
     write: (bytes) => new Promise((resolve) => stdout.write(bytes, () => resolve())),
     note: (line) => void stderr.write(`${line}\n`),
+    setExitCode: (code) => {
+      process.exitCode = code
+    },
+    input: process.stdin,
     command: import.meta.url.endsWith('.ts') ? 'npm run -s posthouse --' : 'posthouse',
   }
 }

@@ -91,11 +91,17 @@ async function list(context: Context, options: ListOptions): Promise<void> {
           title: 'WHERE',
           cell: (item) => `${item.account}/${item.mailbox === 'INBOX' ? '' : `${item.mailbox}/`}${item.uid}`,
           least: 12,
+          drop: 2,
         },
-        { title: 'RECEIVED', cell: ({ internalDate }) => relativeTime(internalDate, now), right: true },
+        {
+          title: 'RECEIVED',
+          cell: ({ internalDate }) => relativeTime(internalDate, now),
+          right: true,
+          drop: 3,
+        },
         { title: 'FROM', cell: ({ from, reversePath }) => from || reversePath || '<>', least: 12 },
         { title: 'TO', cell: ({ recipient }) => recipient, least: 12 },
-        { title: 'SIZE', cell: ({ sizeBytes }) => formatSize(sizeBytes), right: true },
+        { title: 'SIZE', cell: ({ sizeBytes }) => formatSize(sizeBytes), right: true, drop: 1 },
         { title: 'SUBJECT', cell: ({ subject }) => subject, least: 10 },
       ],
       context,
@@ -129,5 +135,5 @@ async function remove(context: Context, texts: readonly string[], options: Globa
   })
   if (options.json) printJson(context, { count })
   else context.print(`${count} removed`)
-  if (count === 0) process.exitCode = exitCodes.no
+  if (count === 0) context.setExitCode(exitCodes.no)
 }

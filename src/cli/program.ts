@@ -8,7 +8,7 @@ import { version } from '../posthouse/version.ts'
 import { addAccountCommands } from './account.ts'
 import { addConfigCommands } from './config.ts'
 import { type Context, createContext, examples } from './context.ts'
-import { CliError, exitCodes } from './exit.ts'
+import { CliError, type ExitCode, exitCodes } from './exit.ts'
 import { addMailCommands } from './mail.ts'
 import { addQueueCommands } from './queue.ts'
 import { addServeCommand } from './serve.ts'
@@ -16,12 +16,11 @@ import { addStatusCommand } from './status.ts'
 import { plainLines } from './text.ts'
 
 /** Runs one command line and sets the exit code; never rejects. */
-export async function run(args: readonly string[]): Promise<void> {
-  const context = createContext()
+export async function run(args: readonly string[], context: Context = createContext()): Promise<void> {
   try {
     await createProgram(context).parseAsync(args, { from: 'user' })
   } catch (error) {
-    process.exitCode = tellError(context, error)
+    context.setExitCode(tellError(context, error, args.includes('--json')))
   }
 }
 
@@ -36,7 +35,11 @@ export function createProgram(context: Context): Command {
     .addOption(new Option('--socket <path>', 'control socket of the running server'))
     .addOption(new Option('--json', 'print JSON for programs'))
     .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
-    .configureOutput({ writeErr: (text) => context.note(text.trimEnd()) })
+    .configureOutput({
+      writeOut: (text) => context.print(text.trimEnd()),
+      writeErr: (text) => context.note(text.trimEnd()),
+      getOutHelpWidth: () => context.width ?? 100,
+    })
     .showSuggestionAfterError(true)
     .showHelpAfterError(`try '${context.command} --help'`)
     .exitOverride()
@@ -57,10 +60,9 @@ export function createProgram(context: Context): Command {
   return program
 }
 
-function tellError(context: Context, error: unknown): number {
-  const wantsJson = process.argv.includes('--json')
+function tellError(context: Context, error: unknown, wantsJson: boolean): ExitCode {
   if (error instanceof CommanderError) return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
-  const tell = (exitCode: number, message: string, hint?: string, more?: object): number => {
+  const tell = (exitCode: ExitCode, message: string, hint?: string, more?: object): ExitCode => {
     if (wantsJson)
       context.note(JSON.stringify({ error: message, ...(hint !== undefined && { hint }), ...more }))
     else {

@@ -8,24 +8,24 @@ import { CliError, exitCodes } from './exit.ts'
 
 /** False where nobody can be asked. */
 export async function confirm(context: Context, question: string): Promise<boolean> {
-  if (!process.stdin.isTTY || !context.isTerminal) return false
-  const answer = await ask(`${question} [y/N] `, true)
+  if (context.input.isTTY !== true || !context.isTerminal) return false
+  const answer = await ask(context, `${question} [y/N] `, true)
   return /^y(?:es)?$/i.test(answer.trim())
 }
 
 /** Asked twice without echo; '' is allowed and means: make one. Undefined where nobody can be asked. */
-export async function askNewPassword(): Promise<string | undefined> {
-  if (!process.stdin.isTTY) return undefined
-  const first = await ask('New password (empty: one is made): ', false)
+export async function askNewPassword(context: Context): Promise<string | undefined> {
+  if (context.input.isTTY !== true) return undefined
+  const first = await ask(context, 'New password (empty: one is made): ', false)
   if (first === '') return ''
-  if ((await ask('Again: ', false)) === first) return first
+  if ((await ask(context, 'Again: ', false)) === first) return first
   throw new CliError(exitCodes.data, 'the two passwords are not the same')
 }
 
 /** The first line of standard input. */
-export async function readPasswordFromStdin(): Promise<string> {
+export async function readPasswordFromInput(context: Context): Promise<string> {
   let text = ''
-  for await (const chunk of process.stdin) {
+  for await (const chunk of context.input) {
     text += String(chunk)
     if (text.length > 4096 || text.includes('\n')) break
   }
@@ -34,11 +34,11 @@ export async function readPasswordFromStdin(): Promise<string> {
   return line
 }
 
-function ask(question: string, echo: boolean): Promise<string> {
+function ask(context: Context, question: string, echo: boolean): Promise<string> {
   const quiet = new Writable({ write: (_chunk, _encoding, done) => done() })
   process.stderr.write(question)
   const lines = createInterface({
-    input: process.stdin,
+    input: context.input,
     output: echo ? process.stderr : quiet,
     terminal: true,
     historySize: 0,

@@ -145,11 +145,16 @@ async function list(context: Context, options: ListOptions): Promise<void> {
           cell: ({ delivery }) => (delivery.state === 'active' ? 'trying' : delivery.state),
           colour: ({ delivery }) => (delivery.state === 'held' ? colours.yellow : undefined),
         },
-        { title: 'FROM', cell: ({ message }) => formatSender(message), least: 12 },
+        { title: 'FROM', cell: ({ message }) => formatSender(message), least: 12, drop: 4 },
         { title: 'TO', cell: ({ delivery }) => delivery.recipient, least: 14 },
-        { title: 'SIZE', cell: ({ message }) => formatSize(message.sizeBytes), right: true },
-        { title: 'RECEIVED', cell: ({ message }) => relativeTime(message.receivedAt, now), right: true },
-        { title: 'TRIES', cell: ({ delivery }) => String(delivery.attemptCount), right: true },
+        { title: 'SIZE', cell: ({ message }) => formatSize(message.sizeBytes), right: true, drop: 1 },
+        {
+          title: 'RECEIVED',
+          cell: ({ message }) => relativeTime(message.receivedAt, now),
+          right: true,
+          drop: 3,
+        },
+        { title: 'TRIES', cell: ({ delivery }) => String(delivery.attemptCount), right: true, drop: 2 },
         { title: 'NEXT TRY', cell: (item) => nextTry(item, now), right: true },
         { title: 'WHY', cell: (item) => whyItWaits(item.delivery, item.blocked), least: 10 },
       ],
@@ -305,5 +310,5 @@ async function doAct(
     if (result.busyCount > 0)
       context.print(`${result.busyCount} left alone: an attempt is under way; try again soon`)
   }
-  if (result.count === 0) process.exitCode = result.busyCount > 0 ? exitCodes.temporary : exitCodes.no
+  if (result.count === 0) context.setExitCode(result.busyCount > 0 ? exitCodes.temporary : exitCodes.no)
 }

@@ -30,7 +30,7 @@ export function addStatusCommand(program: Command, context: Context): void {
       ])
       if (options.json) printJson(context, { ...status, health })
       else printStatus(context, status, health)
-      if (!health.ready) process.exitCode = exitCodes.no
+      if (!health.ready) context.setExitCode(exitCodes.no)
     })
 }
 

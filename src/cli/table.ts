@@ -8,6 +8,8 @@ export interface Column<T> {
   readonly right?: boolean
   /** May be cut down to this many columns where the terminal is narrow; absent: never cut. */
   readonly least?: number
+  /** Left out where the terminal is too narrow for all, lowest first; absent: always there. */
+  readonly drop?: number
   readonly colour?: (row: T) => ((text: string) => string) | undefined
 }
 
@@ -16,9 +18,10 @@ const gap = 2
 /** Lines without line ends. `width` undefined (a pipe): nothing is cut. */
 export function formatTable<T>(
   rows: readonly T[],
-  columns: readonly Column<T>[],
+  allColumns: readonly Column<T>[],
   options: { readonly width: number | undefined; readonly colours: Colours },
 ): readonly string[] {
+  const columns = options.width === undefined ? allColumns : dropColumns(rows, allColumns, options.width)
   const cells = rows.map((row) => columns.map((column) => plain(column.cell(row))))
   const widths = columns.map((column, i) =>
     Math.max(textWidth(column.title), ...cells.map((line) => textWidth(line[i] ?? ''))),
@@ -47,13 +50,39 @@ export function formatTable<T>(
   return [head, ...body]
 }
 
+function dropColumns<T>(
+  rows: readonly T[],
+  columns: readonly Column<T>[],
+  width: number,
+): readonly Column<T>[] {
+  const least = columns.map((column) => {
+    const natural = Math.max(
+      textWidth(column.title),
+      ...rows.map((row) => textWidth(plain(column.cell(row)))),
+    )
+    return column.least === undefined
+      ? natural
+      : Math.min(natural, Math.max(column.least, textWidth(column.title)))
+  })
+  const kept = new Set(columns.keys())
+  const sum = (): number => [...kept].reduce((total, i) => total + (least[i] ?? 0) + gap, -gap)
+  while (sum() > width) {
+    const next = [...kept]
+      .filter((i) => columns[i]?.drop !== undefined)
+      .sort((a, b) => (columns[a]?.drop ?? 0) - (columns[b]?.drop ?? 0))[0]
+    if (next === undefined) break
+    kept.delete(next)
+  }
+  return columns.filter((_column, i) => kept.has(i))
+}
+
 /** Takes from the widest column that may be cut until all fit. */
 function shrink<T>(widths: number[], columns: readonly Column<T>[], width: number): void {
   let excess = widths.reduce((sum, one) => sum + one, 0) + gap * (widths.length - 1) - width
   while (excess > 0) {
     let widest = -1
     columns.forEach(({ least }, i) => {
-      const room = least === undefined ? 0 : (widths[i] ?? 0) - least
+      const room = least === undefined ? 0 : (widths[i] ?? 0) - Math.max(least, 1)
       if (room > 0 && (widest === -1 || (widths[i] ?? 0) > (widths[widest] ?? 0))) widest = i
     })
     if (widest === -1) return

@@ -50,7 +50,7 @@ test('formatTable: columns line up and fit the terminal; a pipe gets all of it',
   ]
   assert.deepEqual(formatTable(rows, columns, { width: 24, colours: none }), [
     'ID  TEXT               N',
-    '1   a long text …      5',
+    '1   a long text t…     5',
     '22  日本語          1234',
   ])
   const wide = formatTable(rows, columns, { width: undefined, colours: none })
