@@ -130,6 +130,7 @@ class MessageSink implements BodySink {
   readonly #recipients: readonly AcceptedRecipient[]
   readonly #body: BodyIntake<Reply>
   #notes: readonly string[] = []
+  #failure: { readonly cause: unknown } | undefined
 
   constructor(
     options: MailSessionOptions,
@@ -148,13 +149,13 @@ class MessageSink implements BodySink {
   }
 
   write(bytes: Buffer): MaybePromise<void> {
-    return this.#body.write(bytes)
+    if (this.#failure !== undefined) return undefined
+    const written = this.#body.write(bytes)
+    return written instanceof Promise ? written.catch((cause) => this.#fail(cause)) : undefined
   }
 
   finish(): MaybePromise<Verdict | readonly Verdict[]> {
-    const finished = this.#body.finish()
-    const verdict =
-      finished instanceof Promise ? finished.then((done) => this.#commit(done)) : this.#commit(finished)
+    const verdict = this.#verdict()
     if (this.#options.kind !== 'lmtp') return verdict
     // RFC 2033 section 4.2: one reply for each accepted recipient; ours are committed together.
     const each = (one: Verdict): readonly Verdict[] => this.#recipients.map(() => one)
@@ -163,6 +164,22 @@ class MessageSink implements BodySink {
 
   abort(): void {
     this.#body.abort()
+  }
+
+  /** A large body goes to disk as it comes: a full disk is told at the end of data, in the words of a full disk. */
+  #fail(cause: unknown): void {
+    this.#failure = { cause }
+    this.#body.abort()
+  }
+
+  #verdict(): MaybePromise<Verdict> {
+    if (this.#failure !== undefined) return this.#notStored(this.#failure.cause)
+    const finished = this.#body.finish()
+    if (!(finished instanceof Promise)) return this.#commit(finished)
+    return finished.then(
+      (done) => this.#commit(done),
+      (cause) => this.#notStored(cause),
+    )
   }
 
   #commit(finished: Awaited<ReturnType<BodyIntake<Reply>['finish']>>): MaybePromise<Verdict> {

@@ -39,7 +39,7 @@ import {
   createLocalTransport,
 } from '../store/local-transport.ts'
 import { createSqliteStore } from '../store/sqlite/sqlite-store.ts'
-import type { Store } from '../store/store.ts'
+import type { BodyWriter, Store } from '../store/store.ts'
 import { Accounts } from './accounts.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { type Config, lookupByDomain, type SmtpListenerName } from './config.ts'
@@ -48,6 +48,7 @@ import { type HttpListeners, ListenError, openHttpListeners } from './http-liste
 import { Intake } from './intake.ts'
 import { MailSession } from './mail-session.ts'
 import { Router } from './router.ts'
+import { type Submission, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
 import { type PemPair, readPair, selfSignedPair, watchPair } from './tls-files.ts'
 import { version } from './version.ts'
 
@@ -79,6 +80,8 @@ export interface Posthouse {
   start(): Promise<StartReport>
   /** Stops accepting, finishes what is under way within `stop.timeout`, closes. Idempotent. */
   stop(): Promise<void>
+  /** Hands over a message as a user of this server would. Durable when it resolves; see submit.ts for what it rejects with. */
+  submit(submission: Submission): Promise<SubmitReceipt>
   readonly control: ControlApi
   /** Resolves when it has stopped, whoever asked. */
   readonly stopped: Promise<void>
@@ -116,6 +119,7 @@ class PosthouseServer implements Posthouse {
   #store: Store | undefined
   #accounts: Accounts | undefined
   #queue: Queue | undefined
+  #submitter: SubmitterOptions | undefined
   #http: HttpListeners | undefined
   #listeners: OpenListener[] = []
   #transports: readonly Transport[] = []
@@ -226,6 +230,17 @@ class PosthouseServer implements Posthouse {
       schedule: (seed, now) => queue.schedule(seed, now),
       commit: (message) => queue.accept(message),
     })
+    const bodyWriter = (id: string): BodyWriter => store.bodyWriter(id)
+    this.#submitter = {
+      clock: this.#clock,
+      hostname: config.hostname,
+      ids,
+      directory: accounts.directory,
+      intake,
+      bodyWriter,
+      messageBytesMax: config.limits.messageBytesMax,
+      recipientsMax: config.limits.recipientsMax,
+    }
     const throttle = createAuthThrottle({ clock: this.#clock })
     const authenticator = createAuthenticator({
       accounts,
@@ -234,6 +249,7 @@ class PosthouseServer implements Posthouse {
       random: this.#random,
       log: this.#log,
     })
+    const sessionIds = createSessionIds()
     const names: readonly SmtpListenerName[] = ['mx', 'submission', 'submissions', 'lmtp']
     for (const name of names) {
       const listener = config.listeners[name]
@@ -249,7 +265,7 @@ class PosthouseServer implements Posthouse {
         directory: accounts.directory,
         router,
         intake,
-        bodyWriter: (id: string) => store.bodyWriter(id),
+        bodyWriter,
         lowOnSpace: () => this.#low,
         mayRelay: (address: string) => relayNetworks.has(address),
         senderMustMatch: config.submission.senderMustMatch,
@@ -266,7 +282,7 @@ class PosthouseServer implements Posthouse {
         log: this.#log.child({ listener: name }),
         metrics: this.#metrics,
         limits: listener.limits,
-        ids: createSessionIds(),
+        ids: sessionIds,
         repairLineEnds: (address) => repairNetworks.has(address),
         ...(kind === 'submission' && { authenticator, requireAuth: config.networks.relay.length === 0 }),
         authWithoutTls: listener.insecureAuth,
@@ -447,6 +463,10 @@ class PosthouseServer implements Posthouse {
     void run()
   }
 
+  async submit(submission: Submission): Promise<SubmitReceipt> {
+    return submit(this.#opened(this.#submitter), submission)
+  }
+
   stop(): Promise<void> {
     this.#stopping ??= this.#close()
     return this.#stopping
@@ -545,7 +565,7 @@ const sourceFor =
   (family: 4 | 6): string | undefined =>
     ipVersion(address) === family ? address : undefined
 
-/** Session ids: short, unique in the process, told apart from those before a restart by the start's time. */
+/** Session ids: short, unique in the process over all listeners. */
 function createSessionIds(): () => string {
   let count = 0
   return () => `s${(++count).toString(36)}`
