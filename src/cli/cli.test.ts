@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Readable } from 'node:stream'
@@ -396,6 +396,34 @@ test('cli: serve says what it does, is found by its data directory, refuses a se
   assert.equal((await ended).code, 0)
   const after = await run(['status', '--config', config])
   assert.match(after.err, /no server is running/)
+})
+
+test('cli: a second signal stops at once, though a client is in the middle of a message', async () => {
+  const config = join(root, 'signals.json')
+  writeFileSync(config, JSON.stringify({ dataDir: join(root, 'signals'), listeners: anyPort }))
+  const child = start(['serve', '--config', config])
+  const block = await seen(child, /Try it:\n[\s\S]*status.*\n/)
+  const client = connect(Number(/mx +127\.0\.0\.1:(\d+)/.exec(block)?.[1]), '127.0.0.1')
+  after(() => client.destroy())
+  client.on('error', () => {})
+  const ready = new Promise<void>((resolve) => {
+    let text = ''
+    client.on('data', (chunk) => {
+      text += String(chunk)
+      if (/^354 /m.test(text)) resolve()
+    })
+  })
+  client.write('EHLO client.test\r\nMAIL FROM:<a@b.test>\r\nRCPT TO:<user@localhost>\r\nDATA\r\n')
+  await ready
+  const stopping = seen(child, /"stopping"/)
+  child.kill('SIGTERM')
+  await stopping
+  assert.equal(child.exitCode, null, 'the message may still be finished')
+  const ended = finish(child)
+  child.kill('SIGTERM')
+  const { code, err } = await ended
+  assert.equal(code, 143)
+  assert.match(err, /stopped at once; what was accepted is on disk/)
 })
 
 test('cli: serve names the key of a taken port', async () => {
