@@ -130,7 +130,7 @@ function received({ clock, hostname }: SubmitterOptions, id: string): string {
 /** RFC 5322 section 2.3: CR and LF only together; and the last line ends. */
 function canonical(raw: string | Uint8Array): Buffer {
   const text =
-    typeof raw === 'string' ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).latin1Slice()
+    typeof raw === 'string' ? raw : Buffer.from(raw.buffer, raw.byteOffset, raw.byteLength).toString('latin1')
   const lines = text.replace(/\r\n|\r|\n/g, '\r\n')
   const whole = lines.endsWith('\r\n') || lines === '' ? lines : `${lines}\r\n`
   return Buffer.from(whole, typeof raw === 'string' ? 'utf8' : 'latin1')
