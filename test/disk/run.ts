@@ -22,17 +22,21 @@ const note = (what: string, result: string): void => {
 }
 
 /** minFreeBytes: the guard before the disk is full; 0: the disk is really full and the store is told so. */
-for (const minFreeBytes of ['8MiB', 0] as const) {
+for (const minFreeBytes of ['48MiB', 0] as const) {
   const folder = workFolder('disk')
   const disk = join(folder, 'data')
   mkdirSync(disk)
-  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=32m,mode=700', 'tmpfs', disk])
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=160m,mode=700', 'tmpfs', disk])
   const unmount = (): void => void execFileSync('umount', ['-l', disk])
-  process.once('exit', unmount)
-  const freeMiB = (): string => {
+  process.prependOnceListener('exit', unmount)
+  // What somebody else has on the disk: removing it is how an operator helps.
+  const ballast = join(disk, 'ballast')
+  writeFileSync(ballast, Buffer.alloc(32 * 2 ** 20))
+  const freeBytes = (): number => {
     const { bavail, bsize } = statfsSync(disk)
-    return `${((bavail * bsize) / 2 ** 20).toFixed(1)} MiB free`
+    return bavail * bsize
   }
+  const freeMiB = (): string => `${(freeBytes() / 2 ** 20).toFixed(1)} MiB free`
 
   let down = true
   const sink = await startSink({
@@ -84,13 +88,16 @@ for (const minFreeBytes of ['8MiB', 0] as const) {
 
   let reply = { code: 250, text: '' }
   // Large ones are spilled to files, small ones travel in the transaction: both kinds meet the end of the disk.
-  for (let i = 0; i < 2000 && reply.code === 250; i++)
+  const guarded = minFreeBytes !== 0
+  for (let i = 0; i < 2000 && reply.code === 250 && !(guarded && freeBytes() < 48 * 2 ** 20); i++)
     reply = await send(i % 2 === 0 ? 'rcpt@sink.test' : 'alice@local.test', i % 5 === 0 ? 600_000 : 100_000)
+  // The guard looks every few seconds.
+  if (guarded) await until(async () => (reply = await send('alice@local.test', 1000)).code !== 250, 10_000)
   note(`${label}: the answer after ${accepted.length} messages (${freeMiB()})`, reply.text.trim())
   assert.match(reply.text, /^452[ -]4\.3\.1/)
   const small = await send('alice@local.test', 1000)
   note(`${label}: a small one`, small.text.trim())
-  if (minFreeBytes !== 0) assert.match(small.text, /^452[ -]4\.3\.1/)
+  assert.match(small.text, guarded ? /^452[ -]4\.3\.1/ : /^(?:452[ -]4\.3\.1|250)/)
 
   const existing = accepted.filter((one) => one.to === 'alice@local.test')
   const list = (await server.cliJson('mail', 'list', '--account', 'alice@local.test', '--limit', '1000')) as {
@@ -110,14 +117,25 @@ for (const minFreeBytes of ['8MiB', 0] as const) {
     `${existing.length} of ${existing.length} listed, those looked at read back whole`,
   )
 
-  down = false // the next hop takes mail again: settling goes on and frees the disk
+  down = false // the next hop takes mail again
   const outside = accepted.filter((one) => one.to === 'rcpt@sink.test')
   const got = (): Set<string> =>
     new Set(sink.arrivals.map((arrival) => /^X-Disk-Id: (\S+)/m.exec(arrival.message)?.[1] ?? ''))
+  if (!guarded) {
+    // Nothing can be written on a disk without a free block, not even that something was delivered: no new dialing
+    // starts until it can. Room made by somebody else is enough.
+    assert.ok(server.pid !== undefined && process.kill(server.pid, 0), 'the server is still there')
+    rmSync(ballast)
+    note(`${label}: an operator made room`, freeMiB())
+  }
   const all = await until(() => outside.every((one) => got().has(one.id)), 60_000)
-  note(`${label}: queued mail delivered while it was full`, `${got().size} of ${outside.length}`)
-  assert.ok(all, 'queued mail is delivered')
+  note(
+    `${label}: queued mail delivered${guarded ? ' while it was below' : ''}`,
+    `${got().size} of ${outside.length}, ${sink.arrivals.length} copies`,
+  )
+  assert.ok(all, `queued mail is delivered\n${server.logTail()}`)
   assert.equal(sink.arrivals.length, got().size, 'each once')
+  if (guarded) rmSync(ballast)
 
   const resumed = await until(async () => (await send('alice@local.test', 1000)).code === 250, 60_000)
   note(`${label}: service resumed by itself`, `${resumed ? 'yes' : 'no'} (${freeMiB()})`)
@@ -134,8 +152,8 @@ writeFileSync(
   join(root, 'docs', 'proof', 'disk.md'),
   `# Full disk
 
-Made by \`npm run test:disk\` at commit ${commit}, Node ${process.versions.node}. The data directory lies on a tmpfs of 32 MiB. The next hop
-refuses for the time being, so that mail stays; then it takes mail again.
+Made by \`npm run test:disk\` at commit ${commit}, Node ${process.versions.node}. The data directory lies on a tmpfs of 160 MiB. The next hop
+refuses for the time being, so that mail stays; then it takes mail again. 32 MiB of it belong to somebody else until the end.
 
 | what | result |
 |---|---|

@@ -44,7 +44,7 @@ export async function startSink(options: SinkOptions = {}): Promise<RecordingSin
     let text = ''
     let inData = false
     let busy = false
-    let from = ''
+    let from: string | undefined
     let to: string[] = []
     const say = (verb: string, line: string, standard: string): string => {
       const reply = options.answer?.(verb, line) ?? standard
@@ -55,7 +55,7 @@ export async function startSink(options: SinkOptions = {}): Promise<RecordingSin
       const reply = options.answer?.('DOT', '') ?? '250 2.0.0 taken'
       const arrival: Arrival = {
         connection,
-        envelopeFrom: from,
+        envelopeFrom: from ?? '',
         envelopeTo: to,
         message: message.replaceAll('\r\n..', '\r\n.').replace(/^\.\./, '.'),
         dotAt: Date.now(),
@@ -63,6 +63,8 @@ export async function startSink(options: SinkOptions = {}): Promise<RecordingSin
       }
       const taken = reply.startsWith('2')
       if (taken) arrivals.push(arrival)
+      from = undefined
+      to = []
       busy = true
       const answer = (): void => {
         busy = false
@@ -105,13 +107,17 @@ export async function startSink(options: SinkOptions = {}): Promise<RecordingSin
             lines.map((name, i) => `250${i === lines.length - 1 ? ' ' : '-'}${name}`).join('\r\n'),
           )
         } else if (verb === 'MAIL') {
-          from = /<(.*?)>/.exec(line)?.[1] ?? ''
           to = []
-          say(verb, line, '250 2.1.0 ok')
+          from = say(verb, line, '250 2.1.0 ok').startsWith('2')
+            ? (/<(.*?)>/.exec(line)?.[1] ?? '')
+            : undefined
         } else if (verb === 'RCPT') {
-          if (say(verb, line, '250 2.1.5 ok').startsWith('2')) to = [...to, /<(.*?)>/.exec(line)?.[1] ?? '']
+          if (from === undefined) socket.write('503 5.5.1 MAIL first\r\n')
+          else if (say(verb, line, '250 2.1.5 ok').startsWith('2'))
+            to = [...to, /<(.*?)>/.exec(line)?.[1] ?? '']
         } else if (verb === 'DATA') {
-          inData = say(verb, line, '354 go').startsWith('3')
+          if (to.length === 0) socket.write('503 5.5.1 RCPT first\r\n')
+          else inData = say(verb, line, '354 go').startsWith('3')
         } else if (verb === 'QUIT') {
           socket.end('221 2.0.0 bye\r\n')
           return
