@@ -46,10 +46,10 @@ export class Accounts {
 
   constructor(options: AccountsOptions) {
     this.#options = options
-    const { domains } = options.config
+    const { domains, hostname } = options.config
     for (const account of domains.flatMap((domain) => domain.accounts))
       this.#configured.set(key(account.name), account)
-    this.directory = new Directory(domains, [...this.#configured.values()])
+    this.directory = new Directory(domains, [...this.#configured.values()], hostname)
   }
 
   /** Reads the store's accounts and makes the passwords that the configuration leaves to us; returns those that are new. */

@@ -2,7 +2,7 @@
 // kept in memory, so that RCPT is answered at once. It never says where mail for others goes: that is router.ts.
 // RFC 5321 section 4.5.1 (postmaster), RFC 2142 (abuse), RFC 5233 (plus addressing).
 
-import { tryParseMailbox } from '../base/address.ts'
+import { makeMailbox, tryParseMailbox } from '../base/address.ts'
 import type { Mailbox } from '../base/mailbox.ts'
 
 export interface DirectoryDomain {
@@ -49,8 +49,11 @@ export const foldLocalPart = (localPart: string): string => localPart.normalize(
 
 export class Directory {
   readonly #domains = new Map<string, DomainEntry>()
+  readonly #hostname: string | undefined
 
-  constructor(domains: readonly DirectoryDomain[], accounts: readonly DirectoryAccount[]) {
+  /** `hostname`: our own name, A-labels, at which `<Postmaster>` and the role addresses are read whether it is one of `domains` or not. */
+  constructor(domains: readonly DirectoryDomain[], accounts: readonly DirectoryAccount[], hostname?: string) {
+    this.#hostname = hostname
     for (const domain of domains) {
       const aliases = new Map(
         Object.entries(domain.aliases).map(([name, targets]) => [foldLocalPart(name), targets]),
@@ -94,7 +97,7 @@ export class Directory {
   /** Whose mail is this? Aliases are followed (depth and count bounded, cycles end), duplicates are dropped. */
   resolve(mailbox: Mailbox): Resolution {
     const entry = this.#domains.get(mailbox.domain)
-    if (entry === undefined) return { kind: 'foreign' }
+    if (entry === undefined) return this.#atHostname(mailbox)
     if (!entry.domain.enabled) return { kind: 'disabled' }
     const direct = entry.accounts.get(foldLocalPart(mailbox.localPart))
     if (direct?.enabled) {
@@ -109,6 +112,14 @@ export class Directory {
     if (found.size > 0)
       return { kind: 'targets', targets: [...found.values()], viaAlias: outcome === 'alias' }
     return { kind: outcome === 'disabled' ? 'disabled' : 'unknown' }
+  }
+
+  /** RFC 5321 section 4.5.1: `<Postmaster>` without a domain is ours even where the host's name is home to nobody. */
+  #atHostname(mailbox: Mailbox): Resolution {
+    const first = [...this.#domains.values()].find((entry) => entry.domain.enabled)
+    if (mailbox.domain !== this.#hostname || first === undefined) return { kind: 'foreign' }
+    if (!roleNames.has(foldLocalPart(mailbox.localPart))) return { kind: 'foreign' }
+    return this.resolve(makeMailbox(mailbox.localPart, first.domain.name))
   }
 
   #collect(
