@@ -9,7 +9,7 @@ import { unreachable } from '../../base/assert.ts'
 import { summarize } from '../../message/summary.ts'
 import { nextTryAt } from '../../queue/retry-curve.ts'
 import { StoreFailure } from '../../queue/store.ts'
-import { type FailureData, failureData, isFatal } from './failure.ts'
+import { type FailureData, failureData, isCorrupt, isFatal } from './failure.ts'
 import type { Batch, BatchReply, ChangeCells, Op } from './ops.ts'
 import {
   type AcceptRow,
@@ -51,6 +51,10 @@ const summaryBytesMax = 16 * 1024
 /** Event rows kept of a message: the first ones and the latest. */
 const eventRowsFirst = 100
 const eventRowsLast = 400
+/** How far beyond what was asked for the slow path looks in one go. */
+const unreadableStep = 256
+/** A destination whose rows cannot be read is looked at again after this. */
+const damagedPauseMs = 3_600_000
 const never = Number.MAX_SAFE_INTEGER
 
 interface MailboxEntry {
@@ -80,6 +84,8 @@ export class Engine {
   #uidValidity: number
   /** Body files that lost their last row in this transaction. */
   #unlink: string[] = []
+  /** Rows behind damaged pages, by delivery id. */
+  readonly #unreadable = new Set<string>()
   /** Estimated pages in the log since the last checkpoint. */
   #logPages = 0
   #checkpointAsked = false
@@ -448,7 +454,7 @@ export class Engine {
   }
 
   #takeDue(query: Extract<Op, { kind: 'takeDue' }>['query']): { rows: DueCells[] } {
-    const { now, destinationsMax, deliveriesPerDestinationMax: perDestination, retry } = query
+    const { now, destinationsMax } = query
     const exclude = new Set(query.exclude)
     const names: string[] = []
     for (const row of this.#sql.destinationReady.iterate(now)) {
@@ -458,15 +464,70 @@ export class Engine {
     }
     const rows: DueCells[] = []
     for (const name of names) {
-      const due = this.#sql.deliveryDue.all(name, now, perDestination) as unknown as DeliveryRow[]
-      this.#lease(due, rows, now, (row) => {
-        const attemptCount = row.attempt_count + 1
-        const delivery = { messageId: row.message_id, seq: row.seq, attemptCount }
-        return { dueAt: nextTryAt(retry, delivery, now), attemptCount }
-      })
-      this.#refreshDestination(name)
+      try {
+        this.#takeDueOf(name, query, rows)
+      } catch (error) {
+        if (!isCorrupt(error)) throw error
+        // Its rows cannot be got past the damage now; the others go on.
+        this.#sql.quarantineAdd.run(now, 'destination', name, failureData(error)[1])
+        this.#sql.destinationRefresh.run(now + damagedPauseMs, name)
+      }
     }
     return { rows }
+  }
+
+  #takeDueOf(name: string, query: Extract<Op, { kind: 'takeDue' }>['query'], rows: DueCells[]): void {
+    const { now, deliveriesPerDestinationMax: max, retry } = query
+    const due = this.#readable(
+      () => this.#sql.deliveryDue.all(name, now, max) as unknown as DeliveryRow[],
+      () => this.#sql.deliveryDueKeys.iterate(name, now),
+      max,
+      now,
+    )
+    this.#lease(due, rows, now, (row) => {
+      const attemptCount = row.attempt_count + 1
+      const delivery = { messageId: row.message_id, seq: row.seq, attemptCount }
+      return { dueAt: nextTryAt(retry, delivery, now), attemptCount }
+    })
+    this.#refreshDestination(name)
+  }
+
+  /**
+   * What `fast` gives; where a damaged page is in its way, what can be read row by row along the index. A row that
+   * cannot is remembered (it can neither be changed nor removed) and left out from then on.
+   */
+  #readable(
+    fast: () => DeliveryRow[],
+    keys: () => Iterable<unknown>,
+    max: number,
+    now: number,
+  ): readonly DeliveryRow[] {
+    try {
+      const rows = fast()
+      if (this.#unreadable.size === 0) return rows
+    } catch (error) {
+      if (!isCorrupt(error)) throw error
+    }
+    const rows: DeliveryRow[] = []
+    const found: DeliveryRow[] = []
+    for (const key of keys()) {
+      found.push(key as DeliveryRow)
+      if (found.length >= max + this.#unreadable.size + unreadableStep) break
+    }
+    for (const { message_id: id, seq } of found) {
+      const key = `${id}-${seq}`
+      if (this.#unreadable.has(key)) continue
+      try {
+        const row = this.#sql.deliveryGet.get(id, seq) as DeliveryRow | undefined
+        if (row === undefined) throw new StoreFailure('corrupt', 'its row is missing')
+        if (rows.push(row) >= max) break
+      } catch (error) {
+        if (!isCorrupt(error)) throw error
+        this.#unreadable.add(key)
+        this.#sql.quarantineAdd.run(now, 'delivery', key, failureData(error)[1])
+      }
+    }
+    return rows
   }
 
   /** Makes rows active; one that cannot be read is moved aside instead. */
@@ -491,8 +552,8 @@ export class Engine {
         const leased = { ...row, state: stateActive, due_at: dueAt, attempt_count: attemptCount }
         out.push([repeated ? '' : lastData, leased])
       } catch (error) {
-        if (error instanceof StoreFailure || error instanceof SyntaxError || error instanceof TypeError)
-          this.#setAside(row, error.message, now)
+        if (isCorrupt(error) || error instanceof SyntaxError || error instanceof TypeError)
+          this.#setAside(row, (error as Error).message, now)
         else throw error
       }
     }
@@ -513,9 +574,19 @@ export class Engine {
 
   /** Sets due_at to what is true; a destination of which nothing is known any more goes. */
   #refreshDestination(name: string): void {
-    const { due_at } = this.#sql.destinationEarliest.get(name) as { due_at: number | null }
+    let { due_at } = this.#sql.destinationEarliest.get(name) as { due_at: number | null }
+    if (due_at !== null && this.#unreadable.size > 0)
+      due_at = this.#earliestReadable(this.#sql.deliveryDueKeys.iterate(name, never), 'due_at')
     this.#sql.destinationRefresh.run(due_at, name)
     if (due_at === null) this.#sql.destinationForget.run(name)
+  }
+
+  #earliestReadable(keys: Iterable<unknown>, column: 'due_at' | 'deadline_at'): number | null {
+    for (const item of keys) {
+      const row = item as { message_id: string; seq: number; due_at: number; deadline_at: number }
+      if (!this.#unreadable.has(`${row.message_id}-${row.seq}`)) return row[column]
+    }
+    return null
   }
 
   #nextDueAt(exclude: readonly string[]): number | undefined {
@@ -527,14 +598,22 @@ export class Engine {
       at = ready_at
       break
     }
-    const deadline = this.#sql.deadlineEarliest.get() as { at: number | null }
-    at = Math.min(at, deadline.at ?? never)
+    const deadline =
+      this.#unreadable.size === 0
+        ? (this.#sql.deadlineEarliest.get() as { at: number | null }).at
+        : this.#earliestReadable(this.#sql.deadlineKeys.iterate(never), 'deadline_at')
+    at = Math.min(at, deadline ?? never)
     return at === never ? undefined : at
   }
 
   #takeDeadlines(now: number, max: number): { rows: DueCells[] } {
     const rows: DueCells[] = []
-    const due = this.#sql.deliveryDeadline.all(now, max) as unknown as DeliveryRow[]
+    const due = this.#readable(
+      () => this.#sql.deliveryDeadline.all(now, max) as unknown as DeliveryRow[],
+      () => this.#sql.deadlineKeys.iterate(now),
+      max,
+      now,
+    )
     this.#lease(due, rows, now, (row) => ({ dueAt: row.due_at, attemptCount: row.attempt_count }))
     return { rows }
   }
@@ -560,13 +639,38 @@ export class Engine {
   }
 
   #recover(): number {
-    const { changes } = this.#sql.deliveryRecover.run()
-    this.#sql.deliveryRecoverHeld.run()
+    const count = this.#recoverRows()
     // due_at may be stale or, after damage, missing: build it anew from the index.
     this.#sql.destinationsUnset.run()
     this.#sql.destinationsRebuild.run()
     this.#sql.destinationsForget.run()
-    return Number(changes)
+    return count
+  }
+
+  /** One statement; where a damaged page stops it, message by message. */
+  #recoverRows(): number {
+    try {
+      const { changes } = this.#sql.deliveryRecover.run()
+      this.#sql.deliveryRecoverHeld.run()
+      return Number(changes)
+    } catch (error) {
+      if (!isCorrupt(error)) throw error
+    }
+    let count = 0
+    let after = ''
+    for (;;) {
+      const ids = this.#sql.messageIds.all(after, 1000) as unknown as { id: string }[]
+      for (const { id } of ids) {
+        after = id
+        try {
+          count += Number(this.#sql.deliveryRecoverOne.run(id).changes)
+          this.#sql.deliveryRecoverHeldOne.run(id)
+        } catch (error) {
+          if (!isCorrupt(error)) throw error
+        }
+      }
+      if (ids.length === 0) return count
+    }
   }
 
   #mailDelete(keys: readonly (string | number)[]): number {
@@ -698,12 +802,21 @@ function prepareAll(db: DatabaseSync) {
       WHERE state = 0 AND destination = ? AND due_at <= ? ORDER BY due_at LIMIT ?`),
     deliveryDeadline: p(`SELECT ${deliveryColumns} FROM delivery
       WHERE state = 0 AND deadline_at <= ? ORDER BY deadline_at LIMIT ?`),
+    deliveryDueKeys: p(`SELECT message_id, seq, due_at FROM delivery
+      WHERE state = 0 AND destination = ? AND due_at <= ? ORDER BY due_at`),
+    deadlineKeys: p(`SELECT message_id, seq, deadline_at FROM delivery
+      WHERE state = 0 AND deadline_at <= ? ORDER BY deadline_at`),
     deadlineEarliest: p('SELECT min(deadline_at) AS at FROM delivery WHERE state = 0'),
     deliveryLease: p(`UPDATE delivery SET state = ${stateActive}, due_at = ?, attempt_count = ?
       WHERE message_id = ? AND seq = ?`),
     deliveryState: p('UPDATE delivery SET state = ? WHERE message_id = ? AND seq = ?'),
     deliveryRecover: p(`UPDATE delivery SET state = ${stateWaiting} WHERE state = ${stateActive}`),
     deliveryRecoverHeld: p(`UPDATE delivery SET state = ${stateHeld} WHERE state = ${stateHeldLeased}`),
+    deliveryRecoverOne: p(`UPDATE delivery SET state = ${stateWaiting}
+      WHERE message_id = ? AND state = ${stateActive}`),
+    deliveryRecoverHeldOne: p(`UPDATE delivery SET state = ${stateHeld}
+      WHERE message_id = ? AND state = ${stateHeldLeased}`),
+    messageIds: p('SELECT id FROM message WHERE id > ? ORDER BY id LIMIT ?'),
     deliveryReroute: p(`UPDATE delivery SET destination = ?
       WHERE message_id = ? AND seq = ? AND destination = ? AND state IN (${stateWaiting}, ${stateHeld})
       RETURNING state, due_at`),

@@ -36,6 +36,8 @@ export function isFatal(error: unknown): boolean {
   return code === SQLITE_IOERR_FSYNC || code === SQLITE_IOERR_DIR_FSYNC || error instanceof AssertionFailed
 }
 
+export const isCorrupt = (error: unknown): boolean => failureData(error)[0] === 'corrupt'
+
 export function failureData(error: unknown): FailureData {
   if (error instanceof StoreFailure) return [error.code, error.message]
   const message = error instanceof Error ? error.message : String(error)

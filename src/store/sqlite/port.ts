@@ -104,7 +104,8 @@ const workerUrl = new URL(
 const closing = new WeakSet<Worker>()
 
 function startWorker(data: WorkerData, onFatal: (error: Error) => void): Promise<Worker> {
-  const worker = new Worker(workerUrl, { workerData: data, name: `store-${data.kind}` })
+  // Without the program's own flags: --input-type, --import and the like are not meant for this file.
+  const worker = new Worker(workerUrl, { workerData: data, name: `store-${data.kind}`, execArgv: [] })
   return new Promise((resolve, reject) => {
     let ready = false
     worker.once('message', (first: 'ready' | { readonly failure: FailureData }) => {

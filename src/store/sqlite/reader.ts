@@ -9,7 +9,18 @@ import type { DestinationState } from '../../queue/store.ts'
 import { StoreFailure } from '../../queue/store.ts'
 import type { MailListItem, MessageView, QueueStats } from '../store.ts'
 import { databaseName } from './engine.ts'
-import { type DeliveryRow, deliveryOf, eventsOf, messageOf, stateHeld, stateWaiting } from './rows.ts'
+import { isCorrupt } from './failure.ts'
+import {
+  type DeliveryRow,
+  deliveryOf,
+  eventsOf,
+  messageOf,
+  stateActive,
+  stateHeld,
+  stateHeldLeased,
+  stateQuarantined,
+  stateWaiting,
+} from './rows.ts'
 
 /** Rows that a scan looks at in one call: some 20 ms. */
 const scanRowsMax = 20_000
@@ -83,10 +94,6 @@ export interface BodyAnswer {
   readonly sizeBytes: number
   readonly bytes?: Uint8Array
   readonly fileName?: string
-}
-
-interface ScannedRow extends DeliveryRow {
-  readonly message_data: string | null
 }
 
 interface MailRow {
@@ -184,20 +191,44 @@ export class Reader {
     }
   }
 
+  /** Rows in key order. Where a damaged page stops the scan it goes on message by message. */
+  *#deliveries(after: DeliveryKey, unreadable: [string, string, string][]): Generator<DeliveryRow> {
+    let [id, seq] = after
+    try {
+      for (const item of this.#sql.deliveryScan.iterate(id, seq)) {
+        const row = item as unknown as DeliveryRow
+        id = row.message_id
+        seq = row.seq
+        yield row
+      }
+      return
+    } catch (error) {
+      if (!isCorrupt(error)) throw error
+    }
+    for (const item of this.#sql.messageIds.iterate(id)) {
+      const next = (item as { id: string }).id
+      try {
+        const rows = this.#deliveriesOf(next)
+        for (const row of rows) if (next !== id || row.seq > seq) yield row
+      } catch (error) {
+        if (!isCorrupt(error)) throw error
+        unreadable.push(['delivery', `${next}-?`, (error as Error).message])
+      }
+    }
+  }
+
   #deliveryScan(after: DeliveryKey, filter: ScanFilter, limit: number): Scan<unknown> {
     const items: unknown[] = []
     const unreadable: [string, string, string][] = []
     let seen = 0
-    let last: DeliveryKey | undefined
-    for (const item of this.#sql.deliveryScan.iterate(after[0], after[1])) {
-      const row = item as unknown as ScannedRow
-      last = [row.message_id, row.seq]
-      if (matches(row, filter) && row.state !== 3) {
+    for (const row of this.#deliveries(after, unreadable)) {
+      if (matches(row, filter) && row.state !== stateQuarantined) {
         try {
-          if (row.message_data === null) throw new StoreFailure('corrupt', 'its message row is missing')
+          const message = this.#sql.messageGet.get(row.message_id) as { data: string } | undefined
+          if (message === undefined) throw new StoreFailure('corrupt', 'its message row is missing')
           const blocked = this.#blocked(row.destination)
           items.push({
-            message: messageOf(row.message_data),
+            message: messageOf(message.data),
             delivery: deliveryOf(row),
             ...(blocked !== undefined && { blocked }),
           })
@@ -205,27 +236,28 @@ export class Reader {
           unreadable.push(['delivery', `${row.message_id}-${row.seq}`, (error as Error).message])
         }
       }
-      if (items.length >= limit || ++seen >= scanRowsMax) return { items, next: last, unreadable }
+      if (items.length >= limit || ++seen >= scanRowsMax)
+        return { items, next: [row.message_id, row.seq], unreadable }
     }
     return { items, unreadable }
   }
 
   #keyScan(after: DeliveryKey, filter: ScanFilter, limit: number): Scan<DeliveryKey> {
     const items: DeliveryKey[] = []
+    const unreadable: [string, string, string][] = []
     let busyCount = 0
     let seen = 0
-    for (const item of this.#sql.keyScan.iterate(after[0], after[1])) {
-      const row = item as unknown as DeliveryRow
-      const { state, ...place } = filter
+    const { state, ...place } = filter
+    for (const row of this.#deliveries(after, unreadable)) {
       if (matches(row, place)) {
         const free = row.state === stateWaiting || row.state === stateHeld
         if (free && (state === undefined || row.state === state)) items.push([row.message_id, row.seq])
-        else if (!free && row.state !== 3 && state !== stateHeld) busyCount++
+        else if (!free && row.state !== stateQuarantined && state !== stateHeld) busyCount++
       }
       if (items.length >= limit || ++seen >= scanRowsMax)
-        return { items, next: [row.message_id, row.seq], busyCount, unreadable: [] }
+        return { items, next: [row.message_id, row.seq], busyCount, unreadable }
     }
-    return { items, busyCount, unreadable: [] }
+    return { items, busyCount, unreadable }
   }
 
   #deliveriesOf(messageId: string): DeliveryRow[] {
@@ -272,16 +304,13 @@ export class Reader {
   }
 
   #activeScan(after: DeliveryKey): { count: number; next?: DeliveryKey } {
-    const row = this.#sql.activeCount.get(after[0], after[1], scanRowsMax) as {
-      n: number
-      total: number
+    let count = 0
+    let seen = 0
+    for (const row of this.#deliveries(after, [])) {
+      if (row.state === stateActive || row.state === stateHeldLeased) count++
+      if (++seen >= scanRowsMax) return { count, next: [row.message_id, row.seq] }
     }
-    if (row.total < scanRowsMax) return { count: row.n }
-    const last = this.#sql.keyAt.get(after[0], after[1], scanRowsMax - 1) as {
-      message_id: string
-      seq: number
-    }
-    return { count: row.n, next: [last.message_id, last.seq] }
+    return { count }
   }
 
   #view(messageId: string): MessageView | undefined {
@@ -298,7 +327,7 @@ export class Reader {
     const deliveries = []
     for (const delivery of this.#deliveriesOf(messageId)) {
       try {
-        if (delivery.state !== 3) deliveries.push(deliveryOf(delivery))
+        if (delivery.state !== stateQuarantined) deliveries.push(deliveryOf(delivery))
       } catch {
         // Shown by quarantined() as soon as it is taken; the others of the message are still worth seeing.
       }
@@ -398,9 +427,9 @@ export class Reader {
   #routeScan(after: DeliveryKey): Scan<readonly [string, string]> {
     const found = new Map<string, readonly [string, string]>()
     let seen = 0
-    for (const item of this.#sql.keyScan.iterate(after[0], after[1])) {
-      const row = item as unknown as DeliveryRow
-      if (row.state !== 3) found.set(`${row.domain}\n${row.destination}`, [row.domain, row.destination])
+    for (const row of this.#deliveries(after, [])) {
+      if (row.state !== stateQuarantined)
+        found.set(`${row.domain}\n${row.destination}`, [row.domain, row.destination])
       if (++seen >= scanRowsMax)
         return { items: [...found.values()], next: [row.message_id, row.seq], unreadable: [] }
     }
@@ -466,15 +495,9 @@ function prepareAll(db: DatabaseSync) {
   const p = (text: string): StatementSync => db.prepare(text)
   const columns = 'd.message_id, d.seq, d.destination, d.domain, d.state, d.due_at, d.attempt_count, d.data'
   return {
-    deliveryScan: p(`SELECT ${columns}, m.data AS message_data
-      FROM delivery d LEFT JOIN message m ON m.id = d.message_id
+    deliveryScan: p(`SELECT ${columns} FROM delivery d
       WHERE (d.message_id, d.seq) > (?, ?) ORDER BY d.message_id, d.seq`),
-    keyScan: p(`SELECT message_id, seq, destination, domain, state FROM delivery
-      WHERE (message_id, seq) > (?, ?) ORDER BY message_id, seq`),
-    keyAt: p(`SELECT message_id, seq FROM delivery WHERE (message_id, seq) > (?, ?)
-      ORDER BY message_id, seq LIMIT 1 OFFSET ?`),
-    activeCount: p(`SELECT count(*) AS total, coalesce(sum(state IN (1, 4)), 0) AS n FROM
-      (SELECT state FROM delivery WHERE (message_id, seq) > (?, ?) ORDER BY message_id, seq LIMIT ?)`),
+    messageIds: p('SELECT id FROM message WHERE id >= ? ORDER BY id'),
     deliveriesOf: p(`SELECT ${columns} FROM delivery d WHERE d.message_id = ? ORDER BY d.seq`),
     heldCount: p('SELECT count(*) AS n FROM delivery WHERE state = 2'),
     waitingCounts: p('SELECT destination, count(*) AS n FROM delivery WHERE state = 0 GROUP BY destination'),
