@@ -1,7 +1,7 @@
 // Owns the server as one object: opens what exists in the right order, introduces the parts to each other, and closes
 // them in the opposite order so that nothing accepted is lost. The only caller of constructors.
 
-import { mkdir } from 'node:fs/promises'
+import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { tryParseMailbox } from '../base/address.ts'
 import type { Clock, Timer } from '../base/clock.ts'
@@ -62,6 +62,8 @@ export interface PosthouseDeps {
   readonly metrics?: MetricsRegistry
   /** Default: sockets. */
   readonly listen?: typeof listen
+  /** Default: the control socket and what `listeners.http` names. */
+  readonly openHttp?: typeof openHttpListeners
   /** Default: SQLite under `dataDir`. */
   readonly openStore?: (onFatal: (cause: Error) => void) => Promise<Store>
   /** Told when nothing can go on safely (a failed fsync); default: logs and exits with 70. */
@@ -161,7 +163,7 @@ class PosthouseServer implements Posthouse {
   async #open(): Promise<StartReport> {
     const config = this.#config
     this.#startedAt = this.#clock.now()
-    await mkdir(config.dataDir, { recursive: true, mode: 0o700 })
+    mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
     const store = await this.#openStore()
     this.#store = store
     const passwords = createPasswordHasher({ random: this.#random, clock: this.#clock })
@@ -184,7 +186,7 @@ class PosthouseServer implements Posthouse {
     await this.#reroute(store, router)
     await queue.start()
     await this.#listen(store, router, accounts, { queue, passwords })
-    this.#http = await openHttpListeners({
+    this.#http = await (this.#deps.openHttp ?? openHttpListeners)({
       config,
       app: this.control,
       metrics: this.#metrics,
@@ -307,7 +309,7 @@ class PosthouseServer implements Posthouse {
   ): Promise<void> {
     const onConnection = (connection: Connection): void => server.accept(connection)
     try {
-      const listener = await listen({
+      const listener = await (this.#deps.listen ?? listen)({
         host: address.address,
         port: address.port,
         clock: this.#clock,
