@@ -106,6 +106,7 @@ const unusual = /[^\x20-\x7e]/
 const refusedLine = Symbol('a line that was answered already')
 // RFC 3207 section 4, and RSET, which does nothing there.
 const allowedBeforeTls = new Set(['EHLO', 'HELO', 'LHLO', 'NOOP', 'RSET', 'STARTTLS', 'QUIT', 'HELP'])
+const knownVerbs = new Set([...allowedBeforeTls, 'MAIL', 'RCPT', 'DATA', 'BDAT', 'VRFY', 'EXPN'])
 const httpVerbs = new Set(['GET', 'POST', 'PUT', 'HEAD', 'DELETE', 'OPTIONS', 'PATCH', 'CONNECT'])
 
 const asConnect: SmtpServerEvent = { kind: 'connect' }
@@ -152,6 +153,7 @@ export class SmtpServerMachine {
   #hello = false
   #protocol: Protocol = 'SMTP'
   #authenticated = false
+  #authTried = false
   #refused = false
   #errorCount = 0
   #commandCount = 0
@@ -253,6 +255,7 @@ export class SmtpServerMachine {
     if (last !== undefined) this.#say(last)
     this.closed = true
     this.#question = undefined
+    this.#told = undefined
     this.#input = empty
     this.#at = 0
     this.#more = undefined
@@ -417,8 +420,7 @@ export class SmtpServerMachine {
     const space = line.indexOf(' ')
     const verb = (space === -1 ? line : line.slice(0, space)).toUpperCase()
     const argument = space === -1 ? '' : line.slice(space + 1).trim()
-    if (this.#transcript !== undefined)
-      this.#transcript('C', verb === 'AUTH' ? line.replace(/^(\S+ +\S+ +)\S.*$/, '$1***') : line)
+    this.#transcript?.('C', this.#masked(verb, line))
     if (++this.#commandCount > this.#options.limits.commandsMax) {
       this.close(replies.tooManyCommands)
       return undefined
@@ -469,6 +471,15 @@ export class SmtpServerMachine {
     }
   }
 
+  /** A command for the transcript: no credentials, nor what may be some that came after AUTH was refused. */
+  #masked(verb: string, line: string): string {
+    if (verb === 'AUTH') {
+      this.#authTried = true
+      return line.replace(/^(\S+ +\S+ +)\S.*$/, '$1***')
+    }
+    return this.#authTried && !knownVerbs.has(verb) ? '***' : line
+  }
+
   #unknownCommand(verb: string, line: string): undefined {
     // A browser or a proxy that was talked into posting to us: nothing it says is meant as mail.
     if (httpVerbs.has(verb) && / HTTP\/\d/.test(line)) {
@@ -497,9 +508,13 @@ export class SmtpServerMachine {
     return reset
   }
 
+  get #helloFirst(): Reply {
+    return this.#options.lmtp ? replies.lhloFirst : replies.helloFirst
+  }
+
   #mailCommand(argument: string): SmtpServerEvent | undefined {
     const { limits, requireAuth, smtputf8 } = this.#options
-    if (!this.#hello) return this.#refuse(this.#options.lmtp ? replies.lhloFirst : replies.helloFirst)
+    if (!this.#hello) return this.#refuse(this.#helloFirst)
     if (this.#mail) return this.#refuse(replies.nestedMail)
     if (requireAuth && !this.#authenticated) return this.#refuse(replies.authRequired)
     if (limits.transactionsMax > 0 && this.#transactionCount >= limits.transactionsMax) {
@@ -526,7 +541,7 @@ export class SmtpServerMachine {
   }
 
   #rcptCommand(argument: string): SmtpServerEvent | undefined {
-    if (!this.#mail) return this.#refuse(this.#hello ? replies.mailFirst : replies.helloFirst)
+    if (!this.#mail) return this.#refuse(this.#hello ? replies.mailFirst : this.#helloFirst)
     if (this.#decoder !== undefined) return this.#refuse(replies.bdatOpen)
     if (!/^TO:/i.test(argument)) return this.#refuse(replies.rcptSyntax)
     this.#tried++
@@ -566,7 +581,7 @@ export class SmtpServerMachine {
 
   /** Why no body may come now. */
   #bodyRefusal(): Reply | undefined {
-    if (!this.#hello) return this.#options.lmtp ? replies.lhloFirst : replies.helloFirst
+    if (!this.#hello) return this.#helloFirst
     if (!this.#mail) return replies.mailFirst
     if (this.#accepted > 0) return undefined
     if (this.#tried === 0) return replies.rcptFirst
@@ -641,7 +656,7 @@ export class SmtpServerMachine {
   }
 
   #authCommand(argument: string): SmtpServerEvent | undefined {
-    if (!this.#hello || this.#protocol === 'SMTP') return this.#refuse(replies.helloFirst)
+    if (!this.#hello || this.#protocol === 'SMTP') return this.#refuse(this.#helloFirst)
     if (this.#authenticated) return this.#refuse(replies.authTwice) // RFC 4954 section 4
     if (this.#mail) return this.#refuse(replies.authInTransaction)
     const offered = this.#options.mechanisms(this.#tls)
