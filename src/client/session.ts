@@ -14,7 +14,6 @@ import {
 } from '../base/connection.ts'
 import type { Capabilities } from '../smtp/capabilities.ts'
 import {
-  type AuthExchange,
   ClientMachine,
   type ClientMachineOptions,
   type ClientWait,
@@ -466,5 +465,3 @@ export class ClientSession implements ConnectionHandler {
     this.#connection.destroy()
   }
 }
-
-export type { AuthExchange }

@@ -20,17 +20,12 @@ import {
   type SessionTimeouts,
 } from '../client/session.ts'
 import type { DeliveryJob, Transport, TransportResult } from '../queue/transport.ts'
-import type { Delivery, HostReport, Outcome } from '../queue/types.ts'
-import { isWireMailbox } from '../smtp/command-writer.ts'
+import type { Delivery, HostReport } from '../queue/types.ts'
 import { describeReply } from '../smtp/reply.ts'
-import type {
-  OutgoingRecipient,
-  RecipientResult,
-  Transaction,
-  TransactionResult,
-} from '../smtp/transaction.ts'
+import type { RecipientResult, TransactionResult } from '../smtp/transaction.ts'
+import { DeliveryRun } from './delivery-run.ts'
 import { HostHealth, type HostHealthOptions, type HostProblem } from './host-health.ts'
-import { hasUtf8Header, type WirePath, wirePath } from './message-needs.ts'
+import { type Candidate, HostSearch, type NoLease, nameOf, noHosts } from './host-search.ts'
 import { type Deferred, deferred, failed, openingDeferred, outcomeOf } from './outcome.ts'
 import type { Route, TlsPolicy } from './route.ts'
 import { isSameTarget, readTarget, type Target } from './target.ts'
@@ -83,13 +78,6 @@ export function createRelayTransport(options: RelayOptions): RelayTransport {
   return new RelayTransport(options)
 }
 
-/** One address of one host, as it will be tried. */
-interface Candidate {
-  readonly name: string
-  readonly address: string
-  readonly family: 4 | 6
-}
-
 /** Where a session leads, kept beside it so that a report costs nothing. */
 interface SessionPlace {
   readonly target: Target
@@ -103,14 +91,6 @@ interface Lease {
   readonly place: SessionPlace
   readonly reused: boolean
 }
-
-/** Why there is no session: an outcome for all that is left. */
-interface NoLease {
-  readonly outcome: Outcome
-  readonly destination: 'up' | 'down'
-}
-
-const transcriptLinesMax = 200
 
 export class RelayTransport implements Transport {
   readonly health: HostHealth
@@ -160,7 +140,7 @@ export class RelayTransport implements Transport {
   }
 
   async deliver(job: DeliveryJob, signal: AbortSignal): Promise<TransportResult> {
-    const run = new Run(job, this.#options.clock.now())
+    const run = new DeliveryRun(job, this.#options.clock.now())
     try {
       await this.#run(run, signal)
     } catch (error) {
@@ -178,7 +158,7 @@ export class RelayTransport implements Transport {
     await this.pool.close()
   }
 
-  async #run(run: Run, signal: AbortSignal): Promise<void> {
+  async #run(run: DeliveryRun, signal: AbortSignal): Promise<void> {
     const destination = run.job.deliveries[0]?.destination ?? ''
     const target = readTarget(destination, this.#options.routeFor(destination), {
       port: this.#port,
@@ -189,7 +169,7 @@ export class RelayTransport implements Transport {
     await run.look(signal)
     // Recipients that need SMTPUTF8 do not hold up, or bring down, those that do not.
     for (const needsUtf8 of [false, true]) {
-      const search = new Search(target, needsUtf8)
+      const search = new HostSearch(target, needsUtf8)
       while (run.pending(needsUtf8).length > 0) {
         const lease = await this.#lease(search, run, signal)
         if ('outcome' in lease) {
@@ -205,7 +185,7 @@ export class RelayTransport implements Transport {
   // Sessions
 
   /** A session that can take this message: an idle one, or a new one to the next host that answers. */
-  async #lease(search: Search, run: Run, signal: AbortSignal): Promise<Lease | NoLease> {
+  async #lease(search: HostSearch, run: DeliveryRun, signal: AbortSignal): Promise<Lease | NoLease> {
     const { target } = search
     const key = target.destination
     for (;;) {
@@ -218,7 +198,12 @@ export class RelayTransport implements Transport {
   }
 
   /** A new session to the next host that answers; the slot goes with it, or is given back. */
-  async #connect(search: Search, run: Run, slot: Slot, signal: AbortSignal): Promise<Lease | NoLease> {
+  async #connect(
+    search: HostSearch,
+    run: DeliveryRun,
+    slot: Slot,
+    signal: AbortSignal,
+  ): Promise<Lease | NoLease> {
     const { target } = search
     let lease: Lease | undefined
     try {
@@ -243,7 +228,7 @@ export class RelayTransport implements Transport {
     }
   }
 
-  #skip(candidate: Candidate, problem: HostProblem, search: Search, run: Run): void {
+  #skip(candidate: Candidate, problem: HostProblem, search: HostSearch, run: DeliveryRun): void {
     search.skipped(candidate, problem)
     const error = `not tried, it failed a moment ago: ${problem.reason}`
     run.host({ ...describe(candidate, search.target), error })
@@ -263,8 +248,8 @@ export class RelayTransport implements Transport {
   async #open(
     candidate: Candidate,
     key: string,
-    search: Search,
-    run: Run,
+    search: HostSearch,
+    run: DeliveryRun,
     slot: Slot,
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
@@ -340,7 +325,7 @@ export class RelayTransport implements Transport {
   // Transactions
 
   /** Sends what is pending, as much as one transaction takes, and gives the session back. */
-  async #use(lease: Lease, search: Search, run: Run, signal: AbortSignal): Promise<void> {
+  async #use(lease: Lease, search: HostSearch, run: DeliveryRun, signal: AbortSignal): Promise<void> {
     const { session, place, reused } = lease
     const { capabilities } = session
     const sizeMax = capabilities.sizeBytesMax
@@ -366,8 +351,8 @@ export class RelayTransport implements Transport {
   /** Outcomes of one transaction; 'stale': the idle connection was dead, nothing was said and nothing is decided. */
   #settle(
     lease: Lease,
-    search: Search,
-    run: Run,
+    search: HostSearch,
+    run: DeliveryRun,
     batch: readonly number[],
     result: TransactionResult,
     signal: AbortSignal,
@@ -441,217 +426,8 @@ function isHostDown({ phase, kind }: SessionFailure): boolean {
 
 const formatAddress = (address: string): string => (address.includes(':') ? `[${address}]` : address)
 
-const nameOf = (candidate: Candidate): string =>
-  candidate.name === candidate.address ? `[${candidate.address}]` : candidate.name
-
 const describe = (candidate: Candidate, target: Target): HostReport => ({
   name: candidate.name,
   address: candidate.address,
   port: target.port,
 })
-
-function noHosts(answer: Exclude<MxResult, { kind: 'hosts' }>, target: Target): NoLease {
-  switch (answer.kind) {
-    case 'nullMx':
-      // RFC 7505 section 4.1 and 4.2.
-      return { outcome: failed('5.1.10', `${target.host} accepts no mail (null MX)`), destination: 'up' }
-    case 'noSuchDomain': {
-      const reason = answer.reason ?? `domain ${target.host} does not exist`
-      // A route's host that is not found is a mistake of ours: nobody's mail bounces for it.
-      if (target.kind === 'host') return { outcome: deferred('4.3.5', reason), destination: 'down' }
-      return { outcome: failed('5.1.2', reason), destination: 'up' }
-    }
-    case 'unroutable':
-      if (target.kind === 'host') return { outcome: deferred('4.4.4', answer.reason), destination: 'down' }
-      return { outcome: failed(answer.status, answer.reason), destination: 'up' }
-    case 'temporary':
-      return { outcome: deferred('4.4.3', answer.reason), destination: 'down' }
-  }
-}
-
-/** The hosts of one attempt: which were tried and why they would not do. */
-class Search {
-  readonly target: Target
-  readonly needsUtf8: boolean
-  /** Idle sessions may serve: none of them was found dead in this attempt. */
-  mayReuse = true
-  candidates: Candidate[] | NoLease | undefined
-  next = 0
-  #last: Outcome | undefined
-  #lacking: Outcome | undefined
-  #refusedCount = 0
-  #goneCount = 0
-  #skipUntil = Number.POSITIVE_INFINITY
-  #skippedCount = 0
-  #greeted = false
-
-  constructor(target: Target, needsUtf8: boolean) {
-    this.target = target
-    this.needsUtf8 = needsUtf8
-  }
-
-  refused(outcome: Deferred, failure: SessionFailure | undefined): void {
-    this.#last = outcome
-    this.#refusedCount++
-    if (failure === undefined) this.#greeted = true
-    // RFC 7504 section 3: 521 is this host's last word.
-    if (failure?.reply?.code === 521) this.#goneCount++
-  }
-
-  skipped(candidate: Candidate, problem: { readonly skipUntil: number; readonly reason: string }): void {
-    this.#skippedCount++
-    this.#skipUntil = Math.min(this.#skipUntil, problem.skipUntil)
-    this.#last ??= deferred('4.4.1', problem.reason, { remoteMta: nameOf(candidate) })
-  }
-
-  lacksUtf8(why: 'address' | 'header', remoteMta: string): void {
-    // RFC 6531 section 3.6 and RFC 5248: 5.6.7 for an address, 5.6.9 for a header.
-    this.#lacking = failed(
-      why === 'address' ? '5.6.7' : '5.6.9',
-      why === 'address'
-        ? `an address needs SMTPUTF8, which ${remoteMta} does not offer`
-        : `the header needs SMTPUTF8, which ${remoteMta} does not offer`,
-      { remoteMta },
-    )
-  }
-
-  /** No candidate is left. */
-  exhausted(now: number): NoLease {
-    const others = this.#refusedCount + this.#skippedCount
-    if (this.#lacking !== undefined && others === 0) return { outcome: this.#lacking, destination: 'up' }
-    const last = this.#last ?? deferred('4.4.4', `no host of ${this.target.host} has an address`)
-    const up = this.#lacking !== undefined || this.#greeted
-    if (this.#goneCount > 0 && this.#goneCount === others && last.kind === 'deferred')
-      return {
-        outcome: failed('5.3.2', last.reason, {
-          isReply: true,
-          ...(last.remoteMta !== undefined && { remoteMta: last.remoteMta }),
-        }),
-        destination: 'up',
-      }
-    if (this.#refusedCount === 0 && last.kind === 'deferred') {
-      const retryAfterMs = Math.max(0, this.#skipUntil - now)
-      return {
-        outcome: Number.isFinite(retryAfterMs) ? { ...last, retryAfterMs } : last,
-        destination: up ? 'up' : 'down',
-      }
-    }
-    return { outcome: last, destination: up ? 'up' : 'down' }
-  }
-}
-
-/** One job under way: what is decided, what is not, and the report. */
-class Run {
-  readonly job: DeliveryJob
-  destination: 'up' | 'down' = 'up'
-  /** What of the message needs SMTPUTF8 for all its recipients. */
-  needsWhy: 'address' | 'header' = 'address'
-  readonly sizeBytes: number
-  readonly stream: (signal: AbortSignal) => AsyncIterable<Uint8Array>
-  readonly #startedAt: number
-  readonly #outcomes: (Outcome | undefined)[]
-  readonly #hosts: HostReport[] = []
-  readonly #paths: WirePath[] = []
-  #reversePath: WirePath
-  #transcript: string[] | undefined
-  #allNeedUtf8 = false
-
-  constructor(job: DeliveryJob, now: number) {
-    this.job = job
-    this.#startedAt = now
-    this.#outcomes = new Array<Outcome | undefined>(job.deliveries.length).fill(undefined)
-    this.sizeBytes = job.body.sizeBytes
-    this.stream = (signal) => job.body.stream(signal)
-    this.#reversePath = wirePath(job.message.reversePath)
-  }
-
-  /** Reads the envelope, and the header where it may need SMTPUTF8. */
-  async look(signal: AbortSignal): Promise<void> {
-    const { message, deliveries, body } = this.job
-    for (const [index, delivery] of deliveries.entries()) {
-      this.#paths.push(wirePath(delivery.recipient))
-      if (!isWireMailbox(delivery.recipient))
-        this.settle(index, failed('5.1.3', `not an address: ${JSON.stringify(delivery.recipient)}`))
-    }
-    if (message.reversePath !== '' && !isWireMailbox(message.reversePath))
-      return this.settleRest(failed('5.1.7', `not an address: ${JSON.stringify(message.reversePath)}`))
-    if (this.#reversePath.ascii === undefined) this.#allNeedUtf8 = true
-    else if (message.smtputf8 && (await hasUtf8Header(body, signal))) {
-      this.#allNeedUtf8 = true
-      this.needsWhy = 'header'
-    }
-  }
-
-  #needsUtf8(index: number): boolean {
-    return this.#allNeedUtf8 || this.#paths[index]?.ascii === undefined
-  }
-
-  /** Indices that are not decided. */
-  pending(needsUtf8: boolean): readonly number[] {
-    const pending: number[] = []
-    for (let i = 0; i < this.#outcomes.length; i++)
-      if (this.#outcomes[i] === undefined && this.#needsUtf8(i) === needsUtf8) pending.push(i)
-    return pending
-  }
-
-  settle(index: number, outcome: Outcome): void {
-    this.#outcomes[index] ??= outcome
-  }
-
-  settleRest(outcome: Outcome): void {
-    for (let i = 0; i < this.#outcomes.length; i++) this.settle(i, outcome)
-  }
-
-  transaction(batch: readonly number[], peerHasUtf8: boolean): Transaction {
-    const { message, deliveries, body } = this.job
-    const recipients: OutgoingRecipient[] = []
-    let anyUtf8 = message.smtputf8 || this.#reversePath.ascii !== this.#reversePath.text
-    for (const index of batch) {
-      const { notify, orcpt } = deliveries[index] as Delivery
-      const path = this.#paths[index] as WirePath
-      if (path.ascii !== path.text) anyUtf8 = true
-      recipients.push({
-        path: peerHasUtf8 ? path.text : (path.ascii ?? path.text),
-        ...(notify !== undefined && { notify }),
-        ...(orcpt !== undefined && { orcpt }),
-      })
-    }
-    const whole = body.bytes()
-    return {
-      reversePath: peerHasUtf8 ? this.#reversePath.text : (this.#reversePath.ascii ?? ''),
-      recipients,
-      smtputf8: anyUtf8 && peerHasUtf8,
-      body8bit: message.body8bit,
-      sizeBytes: body.sizeBytes,
-      ...(message.ret !== undefined && { ret: message.ret }),
-      ...(message.envid !== undefined && { envid: message.envid }),
-      ...(whole !== undefined && { body: whole }),
-    }
-  }
-
-  host(report: HostReport): void {
-    if (this.#hosts.length < 50) this.#hosts.push(report)
-  }
-
-  keepTranscript(lines: readonly string[]): void {
-    if (this.#transcript === undefined) this.#transcript = []
-    this.#transcript.push(...lines)
-    if (this.#transcript.length > transcriptLinesMax)
-      this.#transcript.splice(transcriptLinesMax / 2, this.#transcript.length - transcriptLinesMax)
-  }
-
-  result(now: number): TransportResult {
-    const outcomes = this.#outcomes.map((one) => one ?? deferred('4.3.0', 'not tried'))
-    const transcript = this.#transcript
-    return {
-      outcomes,
-      report: {
-        hosts: this.#hosts,
-        startedAt: this.#startedAt,
-        endedAt: now,
-        ...(transcript !== undefined && { transcript }),
-      },
-      destination: this.destination,
-    }
-  }
-}

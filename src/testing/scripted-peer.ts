@@ -198,7 +198,7 @@ class PeerSession {
         this.#answer('RSET', line, '250 2.0.0 ok')
         return
       case 'QUIT':
-        this.#answer('QUIT', line, '221 2.0.0 bye')
+        if (!this.#answer('QUIT', line, '221 2.0.0 bye')) return
         this.#connection.end()
         this.#gone()
         return
