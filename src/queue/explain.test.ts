@@ -108,6 +108,9 @@ test('a possible duplicate is explained', async () => {
   const { deliveries, text } = explainIn(world, id)
   assert.equal(deliveries[0]?.mayHaveDelivered, true)
   assert.match(text, /it may arrive twice/)
+  world.deliver = () => delivered
+  await world.clock.advance(60_000)
+  assert.match(explainIn(world, id).text, /Delivered to mx\.there\.test.* It may have arrived twice/)
 })
 
 test('what is done: delivered, failed, deleted', async () => {

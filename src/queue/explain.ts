@@ -74,7 +74,7 @@ export interface ExplainOptions {
 
 export function explain(view: ExplainedMessage, options: ExplainOptions): Explanation {
   const deliveries = view.deliveries.map((delivery) => explainDelivery(delivery, view.events, options))
-  const finished = view.events.flatMap(explainEnd)
+  const finished = view.events.flatMap((event) => explainEnd(event, view.events))
   const lines = [
     ...deliveries.map((each) => `${each.deliveryId} to ${each.recipient}: ${each.text}`),
     ...finished.map(
@@ -219,7 +219,7 @@ export function duration(ms: number): string {
   return hours % 24 === 0 ? `${days} d` : `${days} d ${hours % 24} h`
 }
 
-function explainEnd(event: TimelineEvent): readonly FinishedExplanation[] {
+function explainEnd(event: TimelineEvent, events: readonly TimelineEvent[]): readonly FinishedExplanation[] {
   const { kind, data, at, seq } = event
   const end = (text: string): readonly FinishedExplanation[] => [
     { kind: kind as FinishedExplanation['kind'], at, text, ...(seq !== undefined && { seq }) },
@@ -230,7 +230,13 @@ function explainEnd(event: TimelineEvent): readonly FinishedExplanation[] {
       const seqs = Array.isArray(data.seqs) ? ` (recipients ${data.seqs.join(', ')})` : ''
       const where = text(data.host) === '' ? text(data.account) : text(data.host)
       const reply = text(data.reply) === '' ? '' : `, which said: ${text(data.reply)}`
-      return end(`Delivered${seqs}${where === '' ? '' : ` to ${where}`}${reply}.`)
+      const seqsDone: readonly unknown[] = Array.isArray(data.seqs) ? data.seqs : [seq]
+      const twice = events.some(
+        (other) => other.data.mayHaveDelivered === true && seqsDone.includes(other.seq),
+      )
+        ? ' It may have arrived twice: an earlier attempt lost its connection behind the whole message.'
+        : ''
+      return end(`Delivered${seqs}${where === '' ? '' : ` to ${where}`}${reply}.${twice}`)
     }
     case 'failed':
       return end(`Failed for good: ${text(data.reason)}.`)

@@ -804,21 +804,25 @@ class MailQueue implements Queue {
     let more = true
     const kept: DueDelivery[] = []
     const destinations = new Set<string>()
-    for (let rows = 0; rows < actRowsMax; ) {
-      const { taken, busyCount } = await this.#store.takeByFilter(filter, actPageRows)
-      busyInStore = busyCount
-      rows += taken.length
-      // Done later where the new row would match the filter again.
-      if (act === 'retry') kept.push(...taken)
-      else await this.#actOn(taken, note)
-      for (const { delivery } of taken) destinations.add(delivery.destination)
-      count += taken.length
-      if (taken.length < actPageRows) {
-        more = false
-        break
+    try {
+      for (let rows = 0; rows < actRowsMax; ) {
+        const { taken, busyCount } = await this.#store.takeByFilter(filter, actPageRows)
+        busyInStore = busyCount
+        rows += taken.length
+        count += taken.length
+        for (const { delivery } of taken) destinations.add(delivery.destination)
+        // Done later where the new row would match the filter again.
+        if (act === 'retry') kept.push(...taken)
+        else await this.#actOn(taken, note)
+        if (taken.length < actPageRows) {
+          more = false
+          break
+        }
       }
+    } finally {
+      // Leased they are, whatever the next page said.
+      await this.#actOn(kept, note)
     }
-    await this.#actOn(kept, note)
     if (act === 'retry') this.#probeNow(given, destinations)
     if (act === 'retry' || act === 'release') this.#look()
     const busyCount = Math.max(marked.busy, busyInStore - kept.length)

@@ -26,6 +26,8 @@ export interface Dial {
 export interface QueueWorldOptions extends Partial<Omit<QueueOptions, 'store'>> {
   readonly deliver?: Deliver
   readonly store?: FakeQueueStore
+  /** What each process gets instead of the store itself. */
+  readonly wrapStore?: (store: FakeQueueStore, clock: VirtualClock) => QueueStore
   readonly metrics?: Metrics
 }
 
@@ -80,8 +82,8 @@ export class QueueWorld {
   }
 
   #create(): Queue {
-    const { deliver: _deliver, store: _store, ...rest } = this.#options
-    const store: QueueStore = this.store
+    const { deliver: _deliver, store: _store, wrapStore, ...rest } = this.#options
+    const store: QueueStore = wrapStore?.(this.store, this.clock) ?? this.store
     return createQueue({
       store,
       transport: (destination) => ({ deliver: (job, signal) => this.#deliver(destination, job, signal) }),
