@@ -3,11 +3,12 @@
 
 import { hostname as machineName } from 'node:os'
 import { isAbsolute, join } from 'node:path'
+import { isDeepStrictEqual } from 'node:util'
 
 import { z } from 'zod'
 
 import type { Endpoint } from '../base/connection.ts'
-import { parseRoute, type Route, type TlsPolicy, tlsPolicies } from '../relay/route.ts'
+import { parseRoute, type Route, routeDestination, type TlsPolicy, tlsPolicies } from '../relay/route.ts'
 import { defaultLimits, type SmtpServerLimits } from '../server/session.ts'
 
 import type { Config, ConfigContext, HttpListenerConfig, ListenerConfig, TlsConfig } from './config.ts'
@@ -138,7 +139,7 @@ function configSchema(context: ConfigContext) {
     delivery: object({
       mode: choice(['relay', 'capture', 'hold', 'discard']),
       port: count(1, 65535),
-      routes: byDomain(routeSchema(context), undefined),
+      routes: routesSchema(context),
     } satisfies Shape<Input.DeliveryInput>),
     networks: object({
       relay: list(value(parseNetwork)),
@@ -293,6 +294,25 @@ function routeSchema(context: ConfigContext): z.ZodType<Route> {
         : `${inner[1]}${encodeURIComponent(resolveEnv(inner[2] ?? '', context.env))}${inner[3]}`
     const parsed = parseRoute(whole)
     return parsed.ok ? parsed.route : fail(parsed.problem)
+  })
+}
+
+/** The queue keeps one destination, with its connections, for one user at one host: what it says there must not depend on the domain. */
+function routesSchema(context: ConfigContext): z.ZodType<Config['delivery']['routes']> {
+  const table = byDomain(routeSchema(context), undefined)
+  return inside((input, part, note) => {
+    const routes = part(table, input)
+    const first = new Map<string, string>()
+    for (const [domain, route] of Object.entries(routes)) {
+      if (route.kind !== 'smtp' && route.kind !== 'lmtp') continue
+      const destination = routeDestination(route, domain)
+      const other = first.get(destination)
+      const before = other === undefined ? undefined : routes[other]
+      if (before === undefined) first.set(destination, domain)
+      else if (!isDeepStrictEqual(route, before))
+        note([domain], `has another password or ?tls= than the route of '${other}' to the same host`)
+    }
+    return routes
   })
 }
 

@@ -435,3 +435,23 @@ test('nearest: guesses what is near and nothing else', () => {
   assert.equal(nearest('qqqq', ['mode', 'port']), undefined)
   assert.equal(nearest('x'.repeat(100_000), ['mode']), undefined)
 })
+
+test('config: two routes to one host agree on password and TLS, since they share its connections', () => {
+  const routes = (two: string) => ({
+    delivery: { routes: { 'a.test': 'smtp://u:secret-one@h.test?tls=must', 'b.test': two } },
+  })
+  assert.ok(resolve(routes('smtp://u:secret-one@h.test:587?tls=must')))
+  assert.ok(resolve(routes('smtp://other:secret-two@h.test:587?tls=none')))
+  for (const two of ['smtp://u:secret-two@h.test?tls=must', 'smtp://u:secret-one@h.test?tls=none'])
+    assert.throws(
+      () => resolve(routes(two)),
+      (error: unknown) => {
+        assert.ok(error instanceof ConfigError)
+        const [mistake] = error.mistakes
+        assert.equal(mistake?.path, 'delivery.routes["b.test"]')
+        assert.match(mistake?.message ?? '', /'a\.test'/)
+        assert.doesNotMatch(error.message, /secret-/)
+        return true
+      },
+    )
+})
