@@ -375,7 +375,7 @@ class PosthouseServer implements Posthouse {
   #createRelay(router: Router): Transport {
     const { config, clock, random, log, metrics } = this.#shared()
     const resolver = this.#deps.resolver ?? createCachingResolver({ lookup: this.#dnsLookup(), clock })
-    const ownNames = new Set([config.hostname])
+    const own = { ownNames: new Set([config.hostname]), ownAddresses: ownAddresses(config) }
     const { relay } = config
     return createRelayTransport({
       clock,
@@ -384,7 +384,7 @@ class PosthouseServer implements Posthouse {
       metrics,
       dialer: this.#deps.dialer ?? createDialer({ clock }),
       hostname: config.hostname,
-      resolveHosts: (domain, signal) => resolveRoute(domain, { resolver, random, signal, ownNames }),
+      resolveHosts: (domain, signal) => resolveRoute(domain, { resolver, random, signal, ...own }),
       resolveHost: (host, signal) => resolveHost(host, { resolver, random, signal }),
       routeFor: (destination) => router.hostRoute(destination),
       tlsPolicyFor: (domain) => lookupByDomain(relay.tls, domain) ?? 'may',
@@ -554,6 +554,15 @@ function routeReport(recipient: string, accounts: Accounts, router: Router): rea
     const where = target.kind === 'account' ? router.local(domain) : router.outside(domain)
     return { ...where, domain, recipient: text, ...(resolution.viaAlias && { alias: recipient }) }
   })
+}
+
+/** Where a host that is found by MX would be ourselves: our MX listener's addresses, when it is at the port that mail goes to. */
+function ownAddresses({ listeners, delivery }: Config): ReadonlySet<string> {
+  const addresses = (listeners.mx?.addresses ?? []).filter(({ port }) => port === delivery.port)
+  const all = addresses.some(({ address }) => address === '0.0.0.0' || address === '::')
+    ? Object.values(networkInterfaces()).flatMap((infos) => (infos ?? []).map((info) => info.address))
+    : []
+  return new Set([...addresses.map(({ address }) => address), ...all])
 }
 
 /** The curve's shape is ours, its times are the configuration's. */
