@@ -155,6 +155,7 @@ export class World {
   readonly clock = new ShiftedClock()
   readonly #closers: (() => Promise<unknown>)[] = []
   readonly folder: string
+  #emptyDns: DnsServer | undefined
 
   private constructor(folder: string) {
     this.folder = folder
@@ -191,6 +192,8 @@ export class World {
   async server(config: ConfigInput = {}, deps: PosthouseDeps = {}, name = 'data'): Promise<Server> {
     const { listeners, limits, stop, ...rest } = config
     const dataDir = join(this.folder, name)
+    // Never the system's resolver: without data of its own a test's world has no names.
+    const dns = config.dns ?? { servers: [(this.#emptyDns ??= await this.dns({})).address] }
     const resolved = resolveConfig(
       {
         hostname: 'mx.here.test',
@@ -199,6 +202,7 @@ export class World {
         domains: { 'here.test': { accounts: { alice: { password: false }, bob: { password: false } } } },
         networks: { relay: ['127.0.0.1'] },
         ...rest,
+        dns,
         delivery: { mode: 'relay', ...rest.delivery },
         listeners: {
           mx: '127.0.0.1:0',
