@@ -55,6 +55,8 @@ export interface LaneLimits {
   readonly recipientsPerJobMax: number
 }
 
+export const defaultLaneLimits: LaneLimits = { concurrency: 20, recipientsPerJobMax: 100 }
+
 export class Lane {
   readonly destination: string
   readonly transport: Transport

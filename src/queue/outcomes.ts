@@ -24,6 +24,12 @@ export interface Consequences {
   wakeAt: number
 }
 
+/** Consequences for the recipients of one message. */
+export interface MessageEffects {
+  readonly message: Message
+  readonly effects: Consequences
+}
+
 export interface AttemptResult {
   readonly message: Message
   readonly deliveries: readonly Delivery[]
