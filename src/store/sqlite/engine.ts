@@ -11,6 +11,7 @@ import { nextTryAt } from '../../queue/retry-curve.ts'
 import { StoreFailure } from '../../queue/store.ts'
 import { type FailureData, failureData, isCorrupt, isFatal } from './failure.ts'
 import type { Batch, BatchReply, ChangeCells, Op } from './ops.ts'
+import { canRead, firstReadable } from './past-damage.ts'
 import {
   type AcceptRow,
   type DeliveryCells,
@@ -27,6 +28,7 @@ import {
   stateWaiting,
 } from './rows.ts'
 import { type Migration, migrate } from './schema.ts'
+import { prepareAll, summaryBytesMax, writerQueries } from './writer-queries.ts'
 
 export const databaseName = 'mail.db'
 export const bodiesFolder = 'bodies'
@@ -47,15 +49,9 @@ export interface EngineOptions {
 }
 
 const chunkBytesMax = 64 * 1024
-const summaryBytesMax = 16 * 1024
-/** Event rows kept of a message: the first ones and the latest. */
-const eventRowsFirst = 100
-const eventRowsLast = 400
-/** How far beyond what was asked for the slow path looks in one go. */
-const unreadableStep = 256
-/** A destination whose rows cannot be read is looked at again after this. */
-const damagedPauseMs = 3_600_000
 const never = Number.MAX_SAFE_INTEGER
+
+type TakeDueQuery = Extract<Op, { kind: 'takeDue' }>['query']
 
 interface MailboxEntry {
   readonly id: number
@@ -72,7 +68,7 @@ interface BodyRef {
 
 export class Engine {
   readonly #db: DatabaseSync
-  readonly #sql: ReturnType<typeof prepareAll>
+  readonly #sql: Readonly<Record<keyof typeof writerQueries, StatementSync>>
   readonly #dir: string
   readonly #checkpointPages: number
   readonly #pageBytes: number
@@ -86,6 +82,11 @@ export class Engine {
   #unlink: string[] = []
   /** Rows behind damaged pages, by delivery id. */
   readonly #unreadable = new Set<string>()
+  readonly #damagedDestinations = new Set<string>()
+  /** Damage that is still to be written down: source, key. */
+  #found: (readonly [string, string])[] = []
+  /** What `recover` has to look at, when it cannot look at everything. */
+  #leased: readonly string[] | undefined
   /** Estimated pages in the log since the last checkpoint. */
   #logPages = 0
   #checkpointAsked = false
@@ -105,7 +106,7 @@ export class Engine {
         PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;`)
       migrate(db, path, options.migrations)
       if (options.pagesMax !== undefined) db.exec(`PRAGMA max_page_count = ${options.pagesMax}`)
-      this.#sql = prepareAll(db)
+      this.#sql = prepareAll(db, writerQueries)
       this.#pageBytes = (db.prepare('PRAGMA page_size').get() as { page_size: number }).page_size
       this.#checkpointPages = Math.ceil((options.checkpointBytes ?? 32 * 1024 * 1024) / this.#pageBytes)
       const last = db.prepare('SELECT max(id) AS id FROM body').get() as { id: number | null }
@@ -135,7 +136,8 @@ export class Engine {
       this.#transaction(batch.ops, batch.bytes, values)
       unlink.push(...this.#unlink)
     } catch (error) {
-      if (isFatal(error) || batch.ops.length === 1) failures.push(...this.#failAll(error, batch.ops))
+      if (isFatal(error) || (batch.ops.length === 1 && !isCorrupt(error)))
+        failures.push(...this.#failAll(error, batch.ops))
       else this.#oneByOne(batch, values, failures, unlink)
     }
     this.#maybeCheckpoint()
@@ -172,7 +174,7 @@ export class Engine {
       const value: unknown[] = []
       try {
         if (this.#fatal !== undefined) throw new StoreFailure('failed', this.#fatal)
-        this.#transaction([op], batch.bytes, value)
+        this.#alone(op, batch.bytes, value)
         unlink.push(...this.#unlink)
       } catch (error) {
         if (isFatal(error)) this.#fatal = error instanceof Error ? error.message : String(error)
@@ -180,6 +182,79 @@ export class Engine {
       }
       values[i] = value[0]
     }
+  }
+
+  /** A read of a damaged page spoils its whole transaction: find what cannot be read outside of one, then leave it out. */
+  #alone(op: Op, bytes: Uint8Array, value: unknown[]): void {
+    try {
+      this.#transaction([op], bytes, value)
+    } catch (error) {
+      if (!isCorrupt(error) || !this.#findDamage(op)) throw error
+      value.length = 0
+      this.#transaction([op], bytes, value)
+    }
+  }
+
+  #findDamage(op: Op): boolean {
+    switch (op.kind) {
+      case 'takeDue':
+        for (const name of this.#readyNames(op.query)) this.#findDamageOf(name, op.query)
+        return true
+      case 'takeDeadlines':
+        return canRead(() => this.#probe(() => this.#sql.deadlineKeys.iterate(op.now), op.max))
+      case 'recover':
+        this.#findLeased()
+        return true
+      default:
+        return false
+    }
+  }
+
+  #findDamageOf(name: string, query: TakeDueQuery): void {
+    const { now, deliveriesPerDestinationMax } = query
+    const keys = (): Iterable<unknown> => this.#sql.deliveryDueKeys.iterate(name, now)
+    if (canRead(() => this.#probe(keys, deliveriesPerDestinationMax))) return
+    // The index itself is damaged: the destination is left out, the others go on.
+    this.#damagedDestinations.add(name)
+    this.#found.push(['destination', name])
+  }
+
+  /** Reads rows and their messages along an index until `max` of them were good. */
+  #probe(keys: () => Iterable<unknown>, max: number): void {
+    let good = 0
+    for (const item of [...keys()]) {
+      const { message_id: id, seq } = item as DeliveryRow
+      const key = `${id}-${seq}`
+      if (this.#unreadable.has(key)) continue
+      if (canRead(() => [this.#sql.deliveryGet.get(id, seq), this.#sql.messageGet.get(id)])) {
+        if (++good >= max) return
+      } else {
+        this.#unreadable.add(key)
+        this.#found.push(['delivery', key])
+      }
+    }
+  }
+
+  /** The messages that have leased rows, wherever they can be read. */
+  #findLeased(): void {
+    const leased = new Set<string>()
+    let after: string | undefined = ''
+    while (after !== undefined) {
+      let at: string = after
+      after = undefined
+      const done = canRead(() => {
+        for (const item of this.#sql.deliveryStates.iterate(at)) {
+          const { message_id, state } = item as unknown as DeliveryRow
+          at = message_id
+          if (state === stateActive || state === stateHeldLeased) leased.add(at)
+        }
+      })
+      if (!done) {
+        this.#found.push(['delivery', `behind ${at}`])
+        after = firstReadable(at, (id) => this.#sql.deliveryStates.get(id))
+      }
+    }
+    this.#leased = [...leased]
   }
 
   #transaction(ops: readonly Op[], bytes: Uint8Array, values: unknown[]): void {
@@ -453,81 +528,52 @@ export class Engine {
     for (let i = 0; i < ref.body_count; i++) this.#sql.bodyDelete.run(ref.body_id + i)
   }
 
-  #takeDue(query: Extract<Op, { kind: 'takeDue' }>['query']): { rows: DueCells[] } {
-    const { now, destinationsMax } = query
-    const exclude = new Set(query.exclude)
+  #readyNames({ now, destinationsMax, exclude }: TakeDueQuery): string[] {
+    const excluded = new Set(exclude)
     const names: string[] = []
     for (const row of this.#sql.destinationReady.iterate(now)) {
       const { name } = row as unknown as { name: string }
-      if (exclude.has(name)) continue
+      if (excluded.has(name) || this.#damagedDestinations.has(name)) continue
       if (names.push(name) >= destinationsMax) break
     }
+    return names
+  }
+
+  #takeDue(query: TakeDueQuery): { rows: DueCells[] } {
+    const { now, deliveriesPerDestinationMax: max, retry } = query
     const rows: DueCells[] = []
-    for (const name of names) {
-      try {
-        this.#takeDueOf(name, query, rows)
-      } catch (error) {
-        if (!isCorrupt(error)) throw error
-        // Its rows cannot be got past the damage now; the others go on.
-        this.#sql.quarantineAdd.run(now, 'destination', name, failureData(error)[1])
-        this.#sql.destinationRefresh.run(now + damagedPauseMs, name)
-      }
+    this.#noteFound(now)
+    for (const name of this.#readyNames(query)) {
+      const due =
+        this.#unreadable.size === 0
+          ? (this.#sql.deliveryDue.all(name, now, max) as unknown as DeliveryRow[])
+          : this.#readable(this.#sql.deliveryDueKeys.iterate(name, now), max)
+      this.#lease(due, rows, now, (row) => {
+        const attemptCount = row.attempt_count + 1
+        const delivery = { messageId: row.message_id, seq: row.seq, attemptCount }
+        return { dueAt: nextTryAt(retry, delivery, now), attemptCount }
+      })
+      this.#refreshDestination(name)
     }
     return { rows }
   }
 
-  #takeDueOf(name: string, query: Extract<Op, { kind: 'takeDue' }>['query'], rows: DueCells[]): void {
-    const { now, deliveriesPerDestinationMax: max, retry } = query
-    const due = this.#readable(
-      () => this.#sql.deliveryDue.all(name, now, max) as unknown as DeliveryRow[],
-      () => this.#sql.deliveryDueKeys.iterate(name, now),
-      max,
-      now,
-    )
-    this.#lease(due, rows, now, (row) => {
-      const attemptCount = row.attempt_count + 1
-      const delivery = { messageId: row.message_id, seq: row.seq, attemptCount }
-      return { dueAt: nextTryAt(retry, delivery, now), attemptCount }
-    })
-    this.#refreshDestination(name)
-  }
-
-  /**
-   * What `fast` gives; where a damaged page is in its way, what can be read row by row along the index. A row that
-   * cannot is remembered (it can neither be changed nor removed) and left out from then on.
-   */
-  #readable(
-    fast: () => DeliveryRow[],
-    keys: () => Iterable<unknown>,
-    max: number,
-    now: number,
-  ): readonly DeliveryRow[] {
-    try {
-      const rows = fast()
-      if (this.#unreadable.size === 0) return rows
-    } catch (error) {
-      if (!isCorrupt(error)) throw error
-    }
+  /** Row by row along an index, without those that are known to be unreadable: they can be neither changed nor removed. */
+  #readable(keys: Iterable<unknown>, max: number): DeliveryRow[] {
     const rows: DeliveryRow[] = []
-    const found: DeliveryRow[] = []
-    for (const key of keys()) {
-      found.push(key as DeliveryRow)
-      if (found.length >= max + this.#unreadable.size + unreadableStep) break
-    }
-    for (const { message_id: id, seq } of found) {
-      const key = `${id}-${seq}`
-      if (this.#unreadable.has(key)) continue
-      try {
-        const row = this.#sql.deliveryGet.get(id, seq) as DeliveryRow | undefined
-        if (row === undefined) throw new StoreFailure('corrupt', 'its row is missing')
-        if (rows.push(row) >= max) break
-      } catch (error) {
-        if (!isCorrupt(error)) throw error
-        this.#unreadable.add(key)
-        this.#sql.quarantineAdd.run(now, 'delivery', key, failureData(error)[1])
-      }
+    for (const item of keys) {
+      const { message_id, seq } = item as DeliveryRow
+      if (this.#unreadable.has(`${message_id}-${seq}`)) continue
+      const row = this.#sql.deliveryGet.get(message_id, seq) as DeliveryRow | undefined
+      if (row !== undefined && rows.push(row) >= max) break
     }
     return rows
+  }
+
+  #noteFound(now: number): void {
+    for (const [source, key] of this.#found)
+      this.#sql.quarantineAdd.run(now, source, key, 'it lies on a damaged page')
+    this.#found = []
   }
 
   /** Makes rows active; one that cannot be read is moved aside instead. */
@@ -552,7 +598,7 @@ export class Engine {
         const leased = { ...row, state: stateActive, due_at: dueAt, attempt_count: attemptCount }
         out.push([repeated ? '' : lastData, leased])
       } catch (error) {
-        if (isCorrupt(error) || error instanceof SyntaxError || error instanceof TypeError)
+        if (error instanceof StoreFailure || error instanceof SyntaxError || error instanceof TypeError)
           this.#setAside(row, (error as Error).message, now)
         else throw error
       }
@@ -594,7 +640,7 @@ export class Engine {
     let at = never
     for (const row of this.#sql.destinationReady.iterate(never)) {
       const { name, ready_at } = row as unknown as { name: string; ready_at: number }
-      if (excluded.has(name)) continue
+      if (excluded.has(name) || this.#damagedDestinations.has(name)) continue
       at = ready_at
       break
     }
@@ -608,12 +654,11 @@ export class Engine {
 
   #takeDeadlines(now: number, max: number): { rows: DueCells[] } {
     const rows: DueCells[] = []
-    const due = this.#readable(
-      () => this.#sql.deliveryDeadline.all(now, max) as unknown as DeliveryRow[],
-      () => this.#sql.deadlineKeys.iterate(now),
-      max,
-      now,
-    )
+    this.#noteFound(now)
+    const due =
+      this.#unreadable.size === 0
+        ? (this.#sql.deliveryDeadline.all(now, max) as unknown as DeliveryRow[])
+        : this.#readable(this.#sql.deadlineKeys.iterate(now), max)
     this.#lease(due, rows, now, (row) => ({ dueAt: row.due_at, attemptCount: row.attempt_count }))
     return { rows }
   }
@@ -647,30 +692,20 @@ export class Engine {
     return count
   }
 
-  /** One statement; where a damaged page stops it, message by message. */
+  /** One statement; behind damage, those that were found. */
   #recoverRows(): number {
-    try {
+    if (this.#leased === undefined) {
       const { changes } = this.#sql.deliveryRecover.run()
       this.#sql.deliveryRecoverHeld.run()
       return Number(changes)
-    } catch (error) {
-      if (!isCorrupt(error)) throw error
     }
     let count = 0
-    let after = ''
-    for (;;) {
-      const ids = this.#sql.messageIds.all(after, 1000) as unknown as { id: string }[]
-      for (const { id } of ids) {
-        after = id
-        try {
-          count += Number(this.#sql.deliveryRecoverOne.run(id).changes)
-          this.#sql.deliveryRecoverHeldOne.run(id)
-        } catch (error) {
-          if (!isCorrupt(error)) throw error
-        }
-      }
-      if (ids.length === 0) return count
+    for (const id of this.#leased) {
+      count += Number(this.#sql.deliveryRecoverOne.run(id).changes)
+      this.#sql.deliveryRecoverHeldOne.run(id)
     }
+    this.#leased = undefined
+    return count
   }
 
   #mailDelete(keys: readonly (string | number)[]): number {
@@ -754,110 +789,5 @@ function syncFolder(path: string): void {
     fsyncSync(folder)
   } finally {
     closeSync(folder)
-  }
-}
-
-const deliveryColumns = 'message_id, seq, destination, domain, state, due_at, attempt_count, data'
-
-function prepareAll(db: DatabaseSync) {
-  const p = (text: string): StatementSync => db.prepare(text)
-  return {
-    freePages: p('PRAGMA freelist_count'),
-    allPages: p('PRAGMA page_count'),
-    begin: p('BEGIN IMMEDIATE'),
-    commit: p('COMMIT'),
-    rollback: p('ROLLBACK'),
-    bodyInsert: p('INSERT INTO body (id, bytes) VALUES (?, ?)'),
-    bodyDelete: p('DELETE FROM body WHERE id = ?'),
-    bodyHead: p(`SELECT substr(bytes, 1, ${summaryBytesMax}) AS bytes FROM body WHERE id = ?`),
-    /** No row while anything refers to the body. */
-    bodyUnreferenced: p(`SELECT body_id, body_count, file_name FROM message WHERE id = ?1
-      AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1)
-      AND NOT EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?1)`),
-    referenced: p(`SELECT EXISTS (SELECT 1 FROM delivery WHERE message_id = ?)
-      OR EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?) AS n`),
-    fileReferenced: p(`SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1 AND file_name = ?1 AND
-        EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1))
-      OR EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?2 AND file_name = ?2) AS n`),
-    messageInsert:
-      p(`INSERT INTO message (id, received_at, size, body_id, body_count, file_name, data, events)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?)`),
-    messageGet: p('SELECT data, size, body_id, body_count, file_name FROM message WHERE id = ?'),
-    messagePrune: p(`DELETE FROM message WHERE id = ?1
-      AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1)`),
-    eventInsert: p(`INSERT INTO event (message_id, n, data)
-      SELECT ?1, coalesce(max(n), 0) + 1, ?2 FROM event WHERE message_id = ?1`),
-    eventTrim: p(`DELETE FROM event WHERE message_id = ?1 AND n > ${eventRowsFirst}
-      AND n <= (SELECT max(n) FROM event WHERE message_id = ?1) - ${eventRowsLast}`),
-    eventsPrune: p('DELETE FROM event WHERE message_id = ?'),
-    deliveryInsert: p(`INSERT INTO delivery
-      (message_id, seq, destination, domain, state, due_at, deadline_at, attempt_count, data)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)`),
-    deliveryUpdate:
-      p(`UPDATE delivery SET destination = ?, domain = ?, state = ?, due_at = ?, deadline_at = ?,
-      attempt_count = ?, data = ? WHERE message_id = ? AND seq = ?`),
-    deliveryDelete: p('DELETE FROM delivery WHERE message_id = ? AND seq = ?'),
-    deliveryGet: p(`SELECT ${deliveryColumns} FROM delivery WHERE message_id = ? AND seq = ?`),
-    deliveryDue: p(`SELECT ${deliveryColumns} FROM delivery
-      WHERE state = 0 AND destination = ? AND due_at <= ? ORDER BY due_at LIMIT ?`),
-    deliveryDeadline: p(`SELECT ${deliveryColumns} FROM delivery
-      WHERE state = 0 AND deadline_at <= ? ORDER BY deadline_at LIMIT ?`),
-    deliveryDueKeys: p(`SELECT message_id, seq, due_at FROM delivery
-      WHERE state = 0 AND destination = ? AND due_at <= ? ORDER BY due_at`),
-    deadlineKeys: p(`SELECT message_id, seq, deadline_at FROM delivery
-      WHERE state = 0 AND deadline_at <= ? ORDER BY deadline_at`),
-    deadlineEarliest: p('SELECT min(deadline_at) AS at FROM delivery WHERE state = 0'),
-    deliveryLease: p(`UPDATE delivery SET state = ${stateActive}, due_at = ?, attempt_count = ?
-      WHERE message_id = ? AND seq = ?`),
-    deliveryState: p('UPDATE delivery SET state = ? WHERE message_id = ? AND seq = ?'),
-    deliveryRecover: p(`UPDATE delivery SET state = ${stateWaiting} WHERE state = ${stateActive}`),
-    deliveryRecoverHeld: p(`UPDATE delivery SET state = ${stateHeld} WHERE state = ${stateHeldLeased}`),
-    deliveryRecoverOne: p(`UPDATE delivery SET state = ${stateWaiting}
-      WHERE message_id = ? AND state = ${stateActive}`),
-    deliveryRecoverHeldOne: p(`UPDATE delivery SET state = ${stateHeld}
-      WHERE message_id = ? AND state = ${stateHeldLeased}`),
-    messageIds: p('SELECT id FROM message WHERE id > ? ORDER BY id LIMIT ?'),
-    deliveryReroute: p(`UPDATE delivery SET destination = ?
-      WHERE message_id = ? AND seq = ? AND destination = ? AND state IN (${stateWaiting}, ${stateHeld})
-      RETURNING state, due_at`),
-    destinationDue: p(`INSERT INTO destination (name, due_at, ready_at) VALUES (?1, ?2, ?2)
-      ON CONFLICT (name) DO UPDATE SET due_at = min(coalesce(due_at, ?2), ?2),
-        ready_at = max(blocked_until, min(coalesce(due_at, ?2), ?2))
-      WHERE due_at IS NULL OR due_at > ?2`),
-    destinationSet: p(`INSERT INTO destination (name, blocked_until, failure_count, down_since, last_error)
-      VALUES (?1, ?2, ?3, ?4, ?5) ON CONFLICT (name) DO UPDATE SET blocked_until = ?2, failure_count = ?3,
-        down_since = ?4, last_error = ?5, ready_at = CASE WHEN due_at IS NULL THEN NULL ELSE max(due_at, ?2) END`),
-    destinationClear: p(`UPDATE destination SET blocked_until = 0, failure_count = 0, down_since = 0,
-      last_error = '', ready_at = due_at WHERE name = ?`),
-    destinationForget: p(
-      'DELETE FROM destination WHERE name = ? AND due_at IS NULL AND failure_count = 0 AND blocked_until = 0',
-    ),
-    destinationReady: p('SELECT name, ready_at FROM destination WHERE ready_at <= ? ORDER BY ready_at'),
-    destinationEarliest: p('SELECT min(due_at) AS due_at FROM delivery WHERE state = 0 AND destination = ?'),
-    destinationRefresh: p(`UPDATE destination SET due_at = ?1,
-      ready_at = CASE WHEN ?1 IS NULL THEN NULL ELSE max(?1, blocked_until) END WHERE name = ?2`),
-    destinationsUnset: p('UPDATE destination SET due_at = NULL, ready_at = NULL'),
-    destinationsRebuild: p(`INSERT INTO destination (name, due_at, ready_at)
-      SELECT destination, min(due_at), min(due_at) FROM delivery WHERE state = 0 GROUP BY destination
-      ON CONFLICT (name) DO UPDATE SET due_at = excluded.due_at, ready_at = max(blocked_until, excluded.due_at)`),
-    destinationsForget: p(
-      'DELETE FROM destination WHERE due_at IS NULL AND failure_count = 0 AND blocked_until = 0',
-    ),
-    mailboxGet: p('SELECT id, uidnext, highest_modseq FROM mailbox WHERE account = ? AND name = ?'),
-    mailboxInsert: p(`INSERT INTO mailbox (account, name, uidvalidity, uidnext, highest_modseq)
-      VALUES (?, ?, ?, 1, 0)`),
-    mailboxUpdate: p('UPDATE mailbox SET uidnext = ?, highest_modseq = ? WHERE id = ?'),
-    placementInsert: p(`INSERT INTO mailbox_message (mailbox_id, uid, message_id, seq, internal_date, modseq,
-      prefix, size, body_id, body_count, file_name, reverse_path, recipient, header_from, header_to, header_subject)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT (message_id, seq, mailbox_id) DO NOTHING`),
-    placementDelete: p(`DELETE FROM mailbox_message WHERE mailbox_id = ? AND uid = ?
-      RETURNING message_id, body_id, body_count, file_name`),
-    accountPut: p(
-      'INSERT INTO account (name, data) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET data = excluded.data',
-    ),
-    accountDelete: p('DELETE FROM account WHERE name = ?'),
-    quarantineAdd: p(`INSERT INTO quarantine (at, source, key, reason) VALUES (?, ?, ?, ?)
-      ON CONFLICT (source, key) DO NOTHING`),
   }
 }

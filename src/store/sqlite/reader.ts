@@ -10,6 +10,8 @@ import { StoreFailure } from '../../queue/store.ts'
 import type { MailListItem, MessageView, QueueStats } from '../store.ts'
 import { databaseName } from './engine.ts'
 import { isCorrupt } from './failure.ts'
+import { canRead, firstReadable } from './past-damage.ts'
+import { readerQueries } from './reader-queries.ts'
 import {
   type DeliveryRow,
   deliveryOf,
@@ -21,6 +23,7 @@ import {
   stateQuarantined,
   stateWaiting,
 } from './rows.ts'
+import { prepareAll } from './writer-queries.ts'
 
 /** Rows that a scan looks at in one call: some 20 ms. */
 const scanRowsMax = 20_000
@@ -128,13 +131,13 @@ interface DestinationRow {
 
 export class Reader {
   readonly #db: DatabaseSync
-  readonly #sql: ReturnType<typeof prepareAll>
+  readonly #sql: Readonly<Record<keyof typeof readerQueries, StatementSync>>
 
   /** The writer must have opened the file before. */
   constructor(dir: string) {
     this.#db = new DatabaseSync(join(dir, databaseName), { readOnly: true, timeout: 2000 })
     this.#db.exec('PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;')
-    this.#sql = prepareAll(this.#db)
+    this.#sql = prepareAll(this.#db, readerQueries)
   }
 
   close(): void {
@@ -191,28 +194,25 @@ export class Reader {
     }
   }
 
-  /** Rows in key order. Where a damaged page stops the scan it goes on message by message. */
+  /** Rows in key order. A damaged page is passed by. */
   *#deliveries(after: DeliveryKey, unreadable: [string, string, string][]): Generator<DeliveryRow> {
     let [id, seq] = after
-    try {
-      for (const item of this.#sql.deliveryScan.iterate(id, seq)) {
-        const row = item as unknown as DeliveryRow
-        id = row.message_id
-        seq = row.seq
-        yield row
-      }
-      return
-    } catch (error) {
-      if (!isCorrupt(error)) throw error
-    }
-    for (const item of this.#sql.messageIds.iterate(id)) {
-      const next = (item as { id: string }).id
+    for (;;) {
       try {
-        const rows = this.#deliveriesOf(next)
-        for (const row of rows) if (next !== id || row.seq > seq) yield row
+        for (const item of this.#sql.deliveryScan.iterate(id, seq)) {
+          const row = item as unknown as DeliveryRow
+          id = row.message_id
+          seq = row.seq
+          yield row
+        }
+        return
       } catch (error) {
         if (!isCorrupt(error)) throw error
-        unreadable.push(['delivery', `${next}-?`, (error as Error).message])
+        unreadable.push(['delivery', `behind ${id}`, (error as Error).message])
+        const next = firstReadable(id, (from) => this.#sql.deliveryScan.get(from, -1))
+        if (next === undefined) return
+        id = next
+        seq = -1
       }
     }
   }
@@ -443,19 +443,44 @@ export class Reader {
     keepMax: number | null,
     max: number,
   ): { ids: string[]; next?: string } {
-    const cut =
-      keepMax === null ? '' : ((this.#sql.idAt.get(keepMax) as { id: string } | undefined)?.id ?? '')
+    let cut = ''
+    // Where a damaged page is in the way the count is not bounded; the age still is.
+    if (keepMax !== null)
+      canRead(() => {
+        cut = (this.#sql.idAt.get(keepMax) as { id: string } | undefined)?.id ?? ''
+      })
     const ids: string[] = []
     let seen = 0
-    for (const row of this.#sql.pruneScan.iterate(after)) {
-      const { id, received_at, live } = row as unknown as { id: string; received_at: number; live: number }
+    for (const { id, received_at, live } of this.#messages(after)) {
       const old = received_at < before
       // Ids are ordered by time: behind the first young one outside the count nothing is old (an hour for a set clock).
       if (!old && id > cut && received_at > before + 3_600_000) return { ids }
       if (live === 0 && (old || id <= cut)) ids.push(id)
-      if (ids.length >= max || ++seen >= scanRowsMax) return { ids, next: id }
+      // '~' is above every digit: the next scan begins behind this one.
+      if (ids.length >= max || ++seen >= scanRowsMax) return { ids, next: `${id}~` }
     }
     return { ids }
+  }
+
+  *#messages(
+    from: string,
+  ): Generator<{ readonly id: string; readonly received_at: number; readonly live: number }> {
+    let at = from
+    for (;;) {
+      try {
+        for (const item of this.#sql.pruneScan.iterate(at)) {
+          const row = item as unknown as { id: string; received_at: number; live: number }
+          at = `${row.id}~`
+          yield row
+        }
+        return
+      } catch (error) {
+        if (!isCorrupt(error)) throw error
+        const next = firstReadable(at, (id) => this.#sql.pruneScan.get(id))
+        if (next === undefined) return
+        at = next
+      }
+    }
   }
 }
 
@@ -486,51 +511,3 @@ const mailItem = (row: MailRow): MailListItem => ({
   to: row.header_to,
   subject: row.header_subject,
 })
-
-const mailColumns = `m.mailbox_id, b.account, b.name, m.uid, m.message_id, m.seq, m.internal_date, m.size, m.prefix,
-  m.reverse_path, m.recipient, m.header_from, m.header_to, m.header_subject, m.body_id, m.body_count, m.file_name`
-const mailJoin = 'mailbox_message m JOIN mailbox b ON b.id = m.mailbox_id'
-
-function prepareAll(db: DatabaseSync) {
-  const p = (text: string): StatementSync => db.prepare(text)
-  const columns = 'd.message_id, d.seq, d.destination, d.domain, d.state, d.due_at, d.attempt_count, d.data'
-  return {
-    deliveryScan: p(`SELECT ${columns} FROM delivery d
-      WHERE (d.message_id, d.seq) > (?, ?) ORDER BY d.message_id, d.seq`),
-    messageIds: p('SELECT id FROM message WHERE id >= ? ORDER BY id'),
-    deliveriesOf: p(`SELECT ${columns} FROM delivery d WHERE d.message_id = ? ORDER BY d.seq`),
-    heldCount: p('SELECT count(*) AS n FROM delivery WHERE state = 2'),
-    waitingCounts: p('SELECT destination, count(*) AS n FROM delivery WHERE state = 0 GROUP BY destination'),
-    earliest: p('SELECT min(due_at) AS at FROM delivery WHERE state = 0 AND destination = ?'),
-    destinationsAll: p('SELECT * FROM destination ORDER BY name'),
-    destinationsDown: p(
-      'SELECT * FROM destination WHERE failure_count > 0 OR blocked_until > 0 ORDER BY name',
-    ),
-    destinationGet: p('SELECT * FROM destination WHERE name = ?'),
-    messageGet: p('SELECT data, events, size, body_id, body_count, file_name FROM message WHERE id = ?'),
-    /** Without a reference the body is gone, whatever the message's row still says. */
-    bodyReferenced: p(`SELECT size, body_id, body_count, file_name FROM message WHERE id = ?1
-      AND (EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1)
-        OR EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?1))`),
-    events: p('SELECT data FROM event WHERE message_id = ? ORDER BY n'),
-    placementsOf: p(`SELECT b.account, b.name AS mailbox, m.uid FROM ${mailJoin}
-      WHERE m.message_id = ? ORDER BY m.seq, m.mailbox_id`),
-    recent: p('SELECT id, data FROM message WHERE id < ? ORDER BY id DESC LIMIT ?'),
-    chunk: p('SELECT bytes FROM body WHERE id = ?'),
-    mailboxes: p('SELECT id FROM mailbox WHERE (?1 IS NULL OR account = ?1) AND (?2 IS NULL OR name = ?2)'),
-    mailOfBox: p(`SELECT ${mailColumns} FROM ${mailJoin}
-      WHERE m.mailbox_id = ? AND m.uid < ? ORDER BY m.uid DESC LIMIT ?`),
-    mailScan: p(`SELECT message_id, seq, mailbox_id, uid FROM mailbox_message INDEXED BY mailbox_message_once
-      WHERE (message_id, seq, mailbox_id) < (?, ?, ?) ORDER BY message_id DESC, seq DESC, mailbox_id DESC`),
-    mailRow: p(`SELECT ${mailColumns} FROM ${mailJoin} WHERE m.mailbox_id = ? AND m.uid = ?`),
-    mailFind: p(`SELECT ${mailColumns} FROM ${mailJoin}
-      WHERE m.message_id = ? ORDER BY m.seq, m.mailbox_id LIMIT 1`),
-    mailAt: p(`SELECT ${mailColumns} FROM ${mailJoin} WHERE b.account = ? AND b.name = ? AND m.uid = ?`),
-    accountGet: p('SELECT data FROM account WHERE name = ?'),
-    accountList: p('SELECT name, data FROM account ORDER BY name'),
-    idAt: p('SELECT id FROM message ORDER BY id DESC LIMIT 1 OFFSET ?'),
-    pruneScan: p(`SELECT id, received_at, EXISTS (SELECT 1 FROM delivery WHERE message_id = id) AS live
-      FROM message WHERE id > ? ORDER BY id`),
-    quarantined: p('SELECT source AS "table", key, reason FROM quarantine ORDER BY id'),
-  }
-}

@@ -123,6 +123,8 @@ class SqliteStore implements Store {
   #idle: Timer | undefined
   #idleAt = 0
   #logGrew = false
+  /** The last row that was reported as unreadable. */
+  #noted: Promise<unknown> = Promise.resolve()
   #whenDrained: (() => void) | undefined
   /** Spilled bodies that no row names yet. */
   readonly #spilled = new Map<string, FileBodyWriter>()
@@ -597,15 +599,17 @@ class SqliteStore implements Store {
     return count
   }
 
-  quarantined(): Promise<
+  async quarantined(): Promise<
     readonly { readonly table: string; readonly key: string; readonly reason: string }[]
   > {
+    await this.#noted
     return this.#ask({ kind: 'quarantined' })
   }
 
   #quarantine(source: string, key: string, reason: string): void {
     this.#log.error({ source, key, reason }, 'row cannot be read')
-    this.#write({ kind: 'quarantine', source, key, reason, at: this.#clock.now() }).catch(() => {})
+    const at = this.#clock.now()
+    this.#noted = this.#write({ kind: 'quarantine', source, key, reason, at }).catch(() => {})
   }
 
   async #ask<T>(query: Query): Promise<T> {
