@@ -100,6 +100,7 @@ export class MailQueue implements Queue {
       clock: options.clock,
       log: options.log,
       failures: this.#metrics.settleFailures,
+      canary: () => options.store.settle({ changes: none, newMessages: none, events: none }),
       onFatal: (error) => this.#die(error),
       onChange: () => this.#changed(),
     })

@@ -267,6 +267,31 @@ test('a settle that fails is repeated until it is written; nothing is dialed mea
   assert.deepEqual(world.fatals, [])
 })
 
+test('one result that the store never takes is put aside; the others go on', async () => {
+  const world = await queueWorld()
+  const poison = world.make(['bob@there.test'])
+  const { settle } = world.store
+  let refusing = true
+  world.store.settle = function (settlement) {
+    const is = settlement.changes.some((change) => change.messageId === poison.message.id)
+    return is && refusing
+      ? Promise.reject(new StoreFailure('failed', 'constraint'))
+      : settle.call(this, settlement)
+  }
+  await world.queue.accept(poison)
+  await world.clock.settle()
+  const id = await world.send(['eve@other.test'])
+  assert.equal(world.store.live(id).length, 1)
+  await world.clock.advance(3 * minute)
+  assert.equal(world.store.live(id).length, 0)
+  assert.equal(world.queue.counts().storeFailing, false)
+  assert.equal(world.store.live(poison.message.id)[0]?.state, 'active')
+  refusing = false
+  await world.clock.advance(2 * minute)
+  assert.equal(world.store.rows.size, 0)
+  assert.equal(world.dials.length, 2)
+})
+
 test('unsettled results are bounded: a store that is slow stops dialing', async () => {
   const world = await queueWorld({ unsettledMax: 5 })
   for (let i = 0; i < 3; i++) await world.send(['bob@there.test'])

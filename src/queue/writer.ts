@@ -1,5 +1,6 @@
 // Owns what has to be written and is not yet: every write is repeated, with growing waits, until the store has it. While
-// one fails the queue dials nothing (`isFailing`), and how many are open is known (`openCount`).
+// one fails the queue dials nothing (`isFailing`), and how many are open is known (`openCount`). One that the store refuses
+// again and again while it takes others is put aside, and repeated at a slow pace without holding up the rest.
 
 import { AssertionFailed } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
@@ -13,15 +14,22 @@ export interface WriterOptions {
   readonly failures: Counter
   /** Our own invariant broke, or the store is closed under us: nothing may be written any more. */
   readonly onFatal: (error: unknown) => void
-  /** After each write that ended; the last argument of STYLE.md's "no new dialing". */
+  /** A write of nothing: whether the store works at all. */
+  readonly canary: () => Promise<void>
+  /** After each write that ended. */
   readonly onChange: () => void
 }
 
 interface OpenWrite {
   readonly write: () => Promise<void>
   readonly done: () => void
+  failureCount: number
+  isAside: boolean
 }
 
+/** About a minute of refusals. */
+const failuresBeforeAside = 15
+const asideWaitMs = 60_000
 const firstWaitMs = 100
 const waitMaxMs = 5000
 
@@ -51,16 +59,18 @@ export class Writer {
   /** `done` runs when it is written, and never before; not at all when the process has to stop. */
   persist(write: () => Promise<void>, done: () => void): void {
     this.#openCount++
-    this.#try({ write, done }, false)
+    this.#try({ write, done, failureCount: 0, isAside: false }, false)
   }
 
   #try(open: OpenWrite, again: boolean): void {
     if (again) this.#retrying++
     open.write().then(
       () => {
-        if (again) this.#retrying--
+        if (again) {
+          this.#retrying--
+          this.#waitMs = firstWaitMs
+        }
         this.#openCount--
-        if (again) this.#waitMs = firstWaitMs
         this.#finish(open)
       },
       (error: unknown) => {
@@ -90,6 +100,8 @@ export class Writer {
       this.#openCount--
       return this.#finish(open)
     }
+    open.failureCount++
+    if (open.isAside) return this.#wait(open)
     this.#failed.push(open)
     if (this.#timer === undefined) {
       log.error(
@@ -106,7 +118,32 @@ export class Writer {
     if (this.#dead) return
     const failed = this.#failed
     this.#failed = []
-    for (const open of failed) this.#try(open, true)
+    const again = (): void => {
+      for (const open of failed) this.#try(open, true)
+    }
+    if (failed.some((open) => open.failureCount < failuresBeforeAside)) return again()
+    this.#retrying++
+    this.#options.canary().then(
+      () => {
+        this.#retrying--
+        this.#options.log.error({ count: failed.length }, 'store takes results but these: put aside')
+        for (const open of failed) {
+          open.isAside = true
+          this.#wait(open)
+        }
+        this.#options.onChange()
+      },
+      () => {
+        this.#retrying--
+        again()
+      },
+    )
+  }
+
+  #wait(open: OpenWrite): void {
+    this.#options.clock.setTimer(asideWaitMs, () => {
+      if (!this.#dead) this.#try(open, false)
+    })
   }
 
   #die(error: unknown): void {
