@@ -242,3 +242,42 @@ test('base64 is strict', () => {
   for (const bad of ['YQ=', 'YQ', 'YR==', 'Y Q=', 'YQ==YQ==', '-_==', 'YQ===', '=', 'YWJj\n'])
     assert.equal(decodeBase64(bad), undefined, bad)
 })
+
+test('a line of blanks costs what any line costs', () => {
+  const machine = new SmtpServerMachine(
+    { ...options, limits: { ...limits, lineBytesMax: 8192 } },
+    { now: 0, tls: false, repairLineEnds: false },
+  )
+  machine.next()
+  machine.answer()
+  // Beyond ASCII, so that it is looked at closely; 44 ms each when blanks were searched from each of their places.
+  const line = Buffer.from(`NOOP \u00e9${' '.repeat(8100)}x\r\n`)
+  const startedAt = performance.now()
+  for (let i = 0; i < 500; i++) {
+    machine.receive(line, 0)
+    machine.next()
+  }
+  assert.match(machine.output()?.toString() ?? '', /(250 2\.0\.0 ok\r\n){500}$/)
+  assert.ok(performance.now() - startedAt < 5000)
+})
+
+test('C1 control characters are refused in commands: they would act where a log is read on a terminal', () => {
+  for (const code of [0x80, 0x85, 0x9b, 0x9f]) {
+    const played = play([Buffer.from(`EHLO a${String.fromCharCode(code)}31m\r\n`)], false, false)
+    assert.match(played.output, /500 5\.5\.2 control characters/)
+  }
+})
+
+test('what waits behind a question is counted, however small its pieces', () => {
+  const machine = new SmtpServerMachine(options, { now: 0, tls: false, repairLineEnds: false })
+  machine.next()
+  let count = 0
+  for (const text of ['EHLO a\r', '\n', 'M', 'AIL FROM:<a@b.test>\r\n', 'RCPT']) {
+    machine.receive(Buffer.from(text), 0)
+    count += text.length
+    assert.equal(machine.bufferedBytes, count)
+  }
+  machine.answer()
+  while (machine.next() !== undefined) machine.answer()
+  assert.equal(machine.bufferedBytes, 'RCPT'.length)
+})

@@ -99,8 +99,11 @@ type Phase =
 
 type Question = 'connect' | 'hello' | 'mail' | 'rcpt' | 'data' | 'bdat' | 'end' | 'tls' | 'auth' | 'vrfy'
 
+const TAB = 9
 const LF = 10
 const CR = 13
+const SPACE = 32
+const control = /[\x00-\x1f\x7f-\x9f]/
 /** Anything but printable ASCII. */
 const unusual = /[^\x20-\x7e]/
 const refusedLine = Symbol('a line that was answered already')
@@ -142,6 +145,7 @@ export class SmtpServerMachine {
   #input: Buffer = empty
   #at = 0
   #more: Buffer[] | undefined = undefined
+  #moreBytes = 0
   #peerEnded = false
   #skipped = 0
   #skippedCr = false
@@ -201,9 +205,7 @@ export class SmtpServerMachine {
 
   /** Octets received that were not looked at yet. */
   get bufferedBytes(): number {
-    let count = this.#input.length - this.#at
-    if (this.#more !== undefined) for (const chunk of this.#more) count += chunk.length
-    return count
+    return this.#input.length - this.#at + this.#moreBytes
   }
 
   /** When `expire` has something to do, epoch ms. A question of ours does not count against the peer. */
@@ -223,9 +225,13 @@ export class SmtpServerMachine {
     if (this.closed || bytes.length === 0) return
     this.#now = now
     if (this.#inBody) this.#activeAt = now
-    if (this.#more !== undefined) this.#more.push(bytes)
-    else if (this.#at < this.#input.length) this.#more = [bytes]
-    else {
+    if (this.#more !== undefined) {
+      this.#more.push(bytes)
+      this.#moreBytes += bytes.length
+    } else if (this.#at < this.#input.length) {
+      this.#more = [bytes]
+      this.#moreBytes = bytes.length
+    } else {
       this.#input = bytes
       this.#at = 0
     }
@@ -259,6 +265,7 @@ export class SmtpServerMachine {
     this.#input = empty
     this.#at = 0
     this.#more = undefined
+    this.#moreBytes = 0
   }
 
   /** What is to be sent now, or undefined. */
@@ -335,6 +342,7 @@ export class SmtpServerMachine {
       this.#input = Buffer.concat([this.#input.subarray(this.#at), ...this.#more])
       this.#at = 0
       this.#more = undefined
+      this.#moreBytes = 0
       lf = this.#input.indexOf(LF)
     }
     const at = this.#at
@@ -365,10 +373,15 @@ export class SmtpServerMachine {
     if (!unusual.test(line)) return line
     if (line.includes('\r')) return this.#refuseLine(replies.bareCr)
     // RFC 5321 section 4.1.1: trailing white space is tolerated.
-    const trimmed = line.replace(/[\t ]+$/, '')
-    if (/[\x00-\x1f\x7f]/.test(trimmed)) return this.#refuseLine(replies.controlCharacters)
-    const bytes = input.subarray(from, from + trimmed.length)
-    return isUtf8(bytes) ? bytes.toString() : this.#refuseLine(replies.notUtf8)
+    // By hand: a regular expression anchored at the end alone looks at each run of spaces from each of its places.
+    let length = line.length
+    while (length > 0 && (line.charCodeAt(length - 1) === SPACE || line.charCodeAt(length - 1) === TAB))
+      length--
+    const bytes = input.subarray(from, from + length)
+    if (!isUtf8(bytes)) return this.#refuseLine(replies.notUtf8)
+    const text = bytes.toString()
+    // C1 as well: U+009B begins an escape sequence where a log is read on a terminal.
+    return control.test(text) ? this.#refuseLine(replies.controlCharacters) : text
   }
 
   #refuseLine(refusal: Reply): typeof refusedLine {
@@ -409,6 +422,7 @@ export class SmtpServerMachine {
     const chunk = this.#more?.shift()
     if (this.#more?.length === 0) this.#more = undefined
     if (chunk === undefined) return false
+    this.#moreBytes -= chunk.length
     this.#input = chunk
     this.#at = 0
     return true
