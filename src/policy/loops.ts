@@ -17,9 +17,11 @@ export function checkLoop(header: Uint8Array, { hopsMax, recipients }: LoopOptio
   const hopCount = fieldsNamed(header, 'received').length
   if (hopCount > hopsMax) return refuse(reply(554, '4.6', `mail loop: ${hopCount} Received fields`))
   if (recipients.length === 0) return accept
+  // Both can be many, and whose they are is the sender's choice.
+  const ours = new Set(recipients.map((recipient) => recipient.toLowerCase()))
   for (const field of fieldsNamed(header, 'delivered-to')) {
     const seen = fieldValue(header, field, 1000).toLowerCase()
-    if (recipients.some((recipient) => recipient.toLowerCase() === seen))
+    if (ours.has(seen))
       return refuse(reply(554, '4.6', `mail loop: it was delivered to ${seen.slice(0, 200)} before`))
   }
   return accept
