@@ -178,3 +178,27 @@ export async function send(
     client.close()
   }
 }
+
+/** `count` messages over some sessions at once, envelope and body in two flights each. Every one is accepted or it rejects. */
+export async function blast(
+  port: number,
+  count: number,
+  letter: (i: number) => { readonly from: string; readonly to: string; readonly body: string },
+  sessions = 10,
+): Promise<void> {
+  let next = 0
+  const session = async (): Promise<void> => {
+    const client = await Client.open(port)
+    while (next < count) {
+      const { from, to, body } = letter(next++)
+      client.write(`MAIL FROM:<${from}>\r\nRCPT TO:<${to}>\r\nDATA\r\n`)
+      const replies = [await client.read(), await client.read(), await client.read()]
+      if (replies[2]?.code !== 354) throw new Error(replies.map((reply) => reply.text).join('\n'))
+      client.write(`${body}.\r\n`)
+      const end = await client.read()
+      if (end.code !== 250) throw new Error(end.text)
+    }
+    client.close()
+  }
+  await Promise.all(Array.from({ length: sessions }, session))
+}
