@@ -13,8 +13,8 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
   for await (const event of source) {
     if (event.type !== 'test:pass' && event.type !== 'test:fail') continue
     const { name, file, line, details } = event.data
-    if (details.type === 'suite') continue
     if (event.type === 'test:pass') {
+      if (details.type === 'suite') continue
       if (event.data.skip !== undefined && event.data.skip !== false) {
         skipped.set(name, String(event.data.skip))
         continue
