@@ -2,6 +2,7 @@
 // until it is whole (bounded), lets the glue judge and rewrite it once, then passes everything on as it comes.
 
 import type { MaybePromise } from '../base/maybe-promise.ts'
+import { Pieces } from '../base/pieces.ts'
 import type { BodySource } from '../queue/types.ts'
 import type { BodyWriter } from '../store/store.ts'
 
@@ -17,8 +18,7 @@ export class BodyIntake<Stop> {
   readonly #writer: BodyWriter
   readonly #decide: (header: Buffer) => HeaderDecision<Stop>
   readonly #tooLong: Stop
-  #held: Buffer[] = []
-  #heldBytes = 0
+  readonly #held = new Pieces()
   #tail: Buffer = Buffer.alloc(0)
   #open = false
   #stop: Stop | undefined
@@ -34,12 +34,11 @@ export class BodyIntake<Stop> {
     if (this.#stop !== undefined) return undefined
     const end = this.#headerEnd(bytes)
     this.#held.push(bytes)
-    this.#heldBytes += bytes.length
     if (end !== -1) {
-      const held = this.#held.length === 1 ? bytes : Buffer.concat(this.#held, this.#heldBytes)
+      const held = this.#held.count === 1 ? bytes : Buffer.concat(this.#held.take())
       return this.#pass(held.subarray(0, end), held.subarray(end))
     }
-    if (this.#heldBytes > headerBytesMax) this.#halt(this.#tooLong)
+    if (this.#held.sizeBytes > headerBytesMax) this.#halt(this.#tooLong)
     return undefined
   }
 
@@ -47,7 +46,7 @@ export class BodyIntake<Stop> {
   finish(): MaybePromise<{ readonly body: BodySource } | { readonly stop: Stop }> {
     if (!this.#open && this.#stop === undefined) {
       // No empty line: all of it is header (RFC 5322 section 2.1 allows a message without a body).
-      const written = this.#pass(Buffer.concat(this.#held, this.#heldBytes), Buffer.alloc(0))
+      const written = this.#pass(Buffer.concat(this.#held.take()), Buffer.alloc(0))
       if (written instanceof Promise) return written.then(() => this.finish())
     }
     if (this.#stop !== undefined) return { stop: this.#stop }
@@ -55,14 +54,15 @@ export class BodyIntake<Stop> {
     return body instanceof Promise ? body.then((done) => ({ body: done })) : { body }
   }
 
+  /** Also after `finish`, where its body was not committed: what was spilled goes. */
   abort(): void {
-    this.#held = []
+    this.#held.take()
     this.#writer.abort()
   }
 
   /** Offset of the body in all that is held with `bytes` behind it, or -1. Lines are canonical: the decoder saw to it. */
   #headerEnd(bytes: Buffer): number {
-    const before = this.#heldBytes
+    const before = this.#held.sizeBytes
     // Only the last three bytes can belong to an end that this slice completes: time stays linear however it is cut.
     const probe = before === 0 ? bytes : Buffer.concat([this.#tail, bytes])
     // An empty header section: the message opens with its empty line.
@@ -74,7 +74,7 @@ export class BodyIntake<Stop> {
   }
 
   #pass(header: Buffer, rest: Buffer): MaybePromise<void> {
-    this.#held = []
+    this.#held.take()
     const decision = this.#decide(header)
     if (decision.kind === 'stop') return this.#halt(decision.stop)
     this.#open = true
@@ -89,7 +89,7 @@ export class BodyIntake<Stop> {
 
   #halt(stop: Stop): void {
     this.#stop = stop
-    this.#held = []
+    this.#held.take()
     this.#writer.abort()
   }
 }
