@@ -4,6 +4,7 @@
 import { closeSync, fsync, openSync, rmSync } from 'node:fs'
 import { type FileHandle, open } from 'node:fs/promises'
 import { join } from 'node:path'
+import { Pieces } from '../base/pieces.ts'
 import { StoreFailure } from '../queue/store.ts'
 import type { BodyReader } from '../queue/transport.ts'
 import type { BodySource } from '../queue/types.ts'
@@ -25,11 +26,13 @@ export interface FileBodyWriterOptions {
   readonly onSpill: () => void
   /** The file is gone again. */
   readonly onRemoved: () => void
+  /** True: a row may name the file although nobody was told, so that `abort` leaves it to the next start. */
+  readonly keep?: () => boolean
 }
 
 export class FileBodyWriter implements BodyWriter {
   readonly #options: FileBodyWriterOptions
-  #chunks: Uint8Array[] = []
+  readonly #chunks = new Pieces()
   #sizeBytes = 0
   #waitingBytes = 0
   #file: FileHandle | undefined
@@ -63,20 +66,24 @@ export class FileBodyWriter implements BodyWriter {
 
   finish(): BodySource | Promise<BodySource> {
     if (this.#sizeBytes <= inlineBytesMax)
-      return { kind: 'inline', chunks: this.#chunks, sizeBytes: this.#sizeBytes }
+      return { kind: 'inline', chunks: this.#chunks.take(), sizeBytes: this.#sizeBytes }
     return this.#finishFile()
   }
 
   abort(): void {
     if (this.#aborted || this.#accepted) return
     this.#aborted = true
-    this.#chunks = []
+    this.#chunks.take()
     const remove = (): void => {
       const file = this.#file
       this.#file = undefined
       if (file !== undefined) file.close().catch(() => {})
-      if (!this.#spilled || this.#accepted) return
-      rmSync(join(this.#options.folder, this.#options.fileName), { force: true })
+      if (!this.#spilled || this.#accepted || this.#options.keep?.() === true) return
+      try {
+        rmSync(join(this.#options.folder, this.#options.fileName), { force: true })
+      } catch {
+        // The next start sweeps it away.
+      }
       this.#options.onRemoved()
     }
     if (this.#pumping === undefined) remove()
@@ -95,22 +102,21 @@ export class FileBodyWriter implements BodyWriter {
   async #pump(): Promise<void> {
     try {
       this.#file ??= await open(join(this.#options.folder, this.#options.fileName), 'wx', 0o600)
-      while (this.#chunks.length > 0 && !this.#aborted) {
-        const chunks = this.#chunks
-        this.#chunks = []
-        const sizeBytes = chunks.reduce((sum, chunk) => sum + chunk.length, 0)
+      while (this.#chunks.count > 0 && !this.#aborted) {
+        const { sizeBytes } = this.#chunks
+        const chunks = this.#chunks.take()
         if (this.#error === undefined) await writeAll(this.#file, chunks, sizeBytes)
         this.#waitingBytes -= sizeBytes
       }
     } catch (error) {
       this.#error = toFailure(error)
-      this.#chunks = []
+      this.#chunks.take()
     }
     this.#pumping = undefined
   }
 
   async #finishFile(): Promise<BodySource> {
-    while (this.#pumping !== undefined || this.#chunks.length > 0) await (this.#pumping ??= this.#pump())
+    while (this.#pumping !== undefined || this.#chunks.count > 0) await (this.#pumping ??= this.#pump())
     this.#check()
     const file = this.#file
     this.#file = undefined
@@ -120,6 +126,7 @@ export class FileBodyWriter implements BodyWriter {
       await file.close()
       await syncFolder(this.#options.folder)
     } catch (error) {
+      await file.close().catch(() => {})
       const failure = toFailure(error)
       if (failure.code !== 'full') this.#options.onFatal(failure)
       throw failure

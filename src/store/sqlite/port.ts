@@ -59,9 +59,14 @@ export async function openReader(
     if ('failure' in answer) first?.reject(new StoreFailure(...answer.failure))
     else first?.resolve(answer.value)
   })
+  const noAnswer = (): Error => new StoreFailure('failed', "the store's reader thread ended")
+  worker.on('exit', () => {
+    for (const { reject } of waiting.splice(0)) reject(noAnswer())
+  })
   return {
     ask: (query) =>
       new Promise((resolve, reject) => {
+        if (ended.has(worker)) return reject(noAnswer())
         waiting.push({ resolve, reject })
         worker.postMessage(query)
       }),
@@ -102,6 +107,7 @@ const workerUrl = new URL(
 )
 
 const closing = new WeakSet<Worker>()
+const ended = new WeakSet<Worker>()
 
 function startWorker(data: WorkerData, onFatal: (error: Error) => void): Promise<Worker> {
   // Without the program's own flags: --input-type, --import and the like are not meant for this file.
@@ -119,6 +125,7 @@ function startWorker(data: WorkerData, onFatal: (error: Error) => void): Promise
       else reject(error)
     })
     worker.on('exit', () => {
+      ended.add(worker)
       if (!closing.has(worker)) {
         const error = new StoreFailure('failed', `the store's ${data.kind} thread ended`)
         if (ready) onFatal(error)
@@ -130,6 +137,8 @@ function startWorker(data: WorkerData, onFatal: (error: Error) => void): Promise
 
 function closeWorker(worker: Worker): Promise<void> {
   closing.add(worker)
+  // It died before, and will not say so again.
+  if (ended.has(worker)) return Promise.resolve()
   return new Promise((resolve) => {
     worker.once('exit', () => resolve())
     worker.postMessage('close')

@@ -391,6 +391,8 @@ class SqliteStore implements Store {
       onFatal: (error) => this.fail(error),
       onSpill: () => this.#spilled.set(id, writer),
       onRemoved: () => this.#spilled.delete(id),
+      // The commit that nobody answered may have been made.
+      keep: () => this.#fatal !== undefined,
     })
     return writer
   }
