@@ -200,6 +200,8 @@ class MessageSink implements BodySink {
   }
 
   #notStored(cause: unknown): Verdict {
+    // A large body lies on the disk already, which may be full: it must not stay there until the next start.
+    this.#body.abort()
     const full = cause instanceof StoreFailure && cause.code === 'full'
     this.#options.log.error(
       { sessionId: this.#info.id, messageId: this.#id, cause: String(cause) },

@@ -74,22 +74,27 @@ export async function submit(options: SubmitterOptions, submission: Submission):
     },
     { code: 552, status: '5.3.4', lines: ['the header section is too large'] },
   )
-  await body.write(raw)
-  const finished = await body.finish()
-  if ('stop' in finished) throw new SubmitError('raw', describeReply(finished.stop))
-  const smtputf8 =
-    reversePath?.utf8 === true ||
-    recipients.some(({ address }) => address.utf8) ||
-    hasHighBytes(raw, headerEnd(raw))
-  await intake.accept({
-    id,
-    reversePath,
-    parameters: { smtputf8, body: hasHighBytes(raw, raw.length) ? '8BITMIME' : '7BIT' },
-    recipients,
-    body: finished.body,
-    origin: { via: 'program' },
-    notes,
-  })
+  try {
+    await body.write(raw)
+    const finished = await body.finish()
+    if ('stop' in finished) throw new SubmitError('raw', describeReply(finished.stop))
+    const smtputf8 =
+      reversePath?.utf8 === true ||
+      recipients.some(({ address }) => address.utf8) ||
+      hasHighBytes(raw, headerEnd(raw))
+    await intake.accept({
+      id,
+      reversePath,
+      parameters: { smtputf8, body: hasHighBytes(raw, raw.length) ? '8BITMIME' : '7BIT' },
+      recipients,
+      body: finished.body,
+      origin: { via: 'program' },
+      notes,
+    })
+  } catch (error) {
+    body.abort()
+    throw error
+  }
   return { id }
 }
 
