@@ -1,11 +1,11 @@
 // Owns virtual time for tests and the simulator: it moves only when told.
 
 import type { Clock, Timer } from '../base/clock.ts'
+import { TimerHeap } from './timer-heap.ts'
 
 export class VirtualClock implements Clock {
   #now: number
-  #order = 0
-  #timers: { at: number; order: number; fire: () => void }[] = []
+  readonly #timers = new TimerHeap()
 
   constructor(startMs = Date.UTC(2026, 0, 1)) {
     this.#now = startMs
@@ -16,9 +16,7 @@ export class VirtualClock implements Clock {
   }
 
   setTimer(delayMs: number, fire: () => void): Timer {
-    const timer = { at: this.#now + Math.max(0, delayMs), order: this.#order++, fire }
-    this.#timers.push(timer)
-    return { cancel: () => void (this.#timers = this.#timers.filter((other) => other !== timer)) }
+    return this.#timers.add(this.#now + Math.max(0, delayMs), fire)
   }
 
   defer(run: () => void): void {
@@ -27,7 +25,7 @@ export class VirtualClock implements Clock {
 
   /** How many timers wait. */
   get pendingCount(): number {
-    return this.#timers.length
+    return this.#timers.size
   }
 
   /** Moves time on by `ms`, firing timers in order and letting promises and I/O settle after each. */
@@ -35,11 +33,8 @@ export class VirtualClock implements Clock {
     const until = this.#now + ms
     await this.settle()
     for (;;) {
-      const next = this.#timers
-        .filter((timer) => timer.at <= until)
-        .sort((a, b) => a.at - b.at || a.order - b.order)[0]
+      const next = this.#timers.takeDue(until)
       if (next === undefined) break
-      this.#timers = this.#timers.filter((other) => other !== next)
       this.#now = Math.max(this.#now, next.at)
       next.fire()
       await this.settle()
