@@ -2,6 +2,7 @@
 // them in the opposite order so that nothing accepted is lost. The only caller of constructors.
 
 import { mkdirSync } from 'node:fs'
+import { networkInterfaces } from 'node:os'
 import { join } from 'node:path'
 import { tryParseMailbox } from '../base/address.ts'
 import type { Clock, Timer } from '../base/clock.ts'
@@ -183,7 +184,7 @@ class PosthouseServer implements Posthouse {
     })
     const queue = this.#createQueue(store, router, accounts)
     this.#queue = queue
-    await this.#reroute(store, router)
+    await this.#reroute(store, router, queue)
     await queue.start()
     await this.#listen(store, router, accounts, { queue, passwords })
     this.#http = await (this.#deps.openHttp ?? openHttpListeners)({
@@ -421,13 +422,21 @@ class PosthouseServer implements Posthouse {
     }
   }
 
-  /** Mail that waits under a destination which the configuration no longer gives its domain moves to the new one. */
-  async #reroute(store: Store, router: Router): Promise<void> {
+  /**
+   * Mail that waits under a destination which the configuration no longer gives its domain moves to the new one; where
+   * nothing goes out now without an operator's word, it is held.
+   */
+  async #reroute(store: Store, router: Router, queue: Queue): Promise<void> {
     for (const { domain, destination } of await store.routesInUse()) {
-      const now = router.destinationOf(domain).destination
-      if (now === destination) continue
-      const count = await store.reroute(domain, destination, now)
-      this.#log.info({ domain, from: destination, to: now, count }, 'waiting mail re-routed')
+      const now = router.destinationOf(domain)
+      if (now.destination !== destination) {
+        const count = await store.reroute(domain, destination, now.destination)
+        this.#log.info({ domain, from: destination, to: now.destination, count }, 'waiting mail re-routed')
+      }
+      if (!now.held) continue
+      const filter = { domain, destination: now.destination }
+      const note = { by: 'configuration', reason: 'mail for this domain is held' }
+      while ((await queue.hold(filter, note)).more);
     }
   }
 
