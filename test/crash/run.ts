@@ -181,21 +181,11 @@ for (const [id, arrivals] of duplicated) {
 }
 
 // Local mail: in the mailbox exactly once.
-const subjects: string[] = []
-let cursor: string | undefined
-do {
-  const page = (await server.cliJson(
-    'mail',
-    'list',
-    '--account',
-    'alice@local.test',
-    '--limit',
-    '1000',
-    ...(cursor === undefined ? [] : ['--cursor', cursor]),
-  )) as { items: readonly { subject: string }[]; cursor?: string }
-  subjects.push(...page.items.map((item) => item.subject))
-  cursor = page.cursor
-} while (cursor !== undefined)
+const page = (await server.cliJson('mail', 'list', '--account', 'alice@local.test', '--limit', '100000')) as {
+  items: readonly { subject: string }[]
+}
+const subjects = page.items.map((item) => item.subject)
+assert.ok(subjects.length < 100_000, 'the list is whole')
 const inbox = Map.groupBy(subjects, (subject) => subject)
 const localLost = local.filter(([id]) => !inbox.has(id))
 const localTwice = [...inbox].filter(([, copies]) => copies.length > 1)
