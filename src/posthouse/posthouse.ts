@@ -184,6 +184,8 @@ class PosthouseServer implements Posthouse {
     })
     const queue = this.#createQueue(store, router, accounts)
     this.#queue = queue
+    // First what was under way when we died: it obeys the configuration of today, too.
+    await store.recover()
     await this.#reroute(store, router, queue)
     await queue.start()
     await this.#listen(store, router, accounts, { queue, passwords })
