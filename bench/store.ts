@@ -20,7 +20,7 @@ const { values } = parseArgs({
     messages: { type: 'string', default: '20000' },
     bytes: { type: 'string', default: '5000' },
     page: { type: 'string', default: '8192' },
-    checkpoint: { type: 'string', default: '33554432' },
+    checkpoint: { type: 'string', default: '16777216' },
     producers: { type: 'string', default: '1,20,100' },
     thread: { type: 'boolean', default: false },
     local: { type: 'boolean', default: false },

@@ -60,8 +60,8 @@ export class FileBodyWriter implements BodyWriter {
       this.#spilled = true
       this.#options.onSpill()
     }
-    this.#pumping ??= this.#pump()
-    if (this.#waitingBytes > waitingBytesMax) return this.#pumping.then(() => this.#check())
+    const pumping = this.#startPump()
+    if (this.#waitingBytes > waitingBytesMax) return pumping.then(() => this.#check())
   }
 
   finish(): BodySource | Promise<BodySource> {
@@ -98,6 +98,15 @@ export class FileBodyWriter implements BodyWriter {
     if (this.#error !== undefined) throw this.#error
   }
 
+  #startPump(): Promise<void> {
+    if (this.#pumping !== undefined) return this.#pumping
+    const pumping = this.#pump().finally(() => {
+      this.#pumping = undefined
+    })
+    this.#pumping = pumping
+    return pumping
+  }
+
   /** Writes what waits, as often as more came meanwhile. Never rejects: the error is kept for write and finish. */
   async #pump(): Promise<void> {
     try {
@@ -116,7 +125,7 @@ export class FileBodyWriter implements BodyWriter {
   }
 
   async #finishFile(): Promise<BodySource> {
-    while (this.#pumping !== undefined || this.#chunks.count > 0) await (this.#pumping ??= this.#pump())
+    while (this.#pumping !== undefined || this.#chunks.count > 0) await this.#startPump()
     this.#check()
     const file = this.#file
     this.#file = undefined

@@ -260,6 +260,20 @@ test('a body that was given up leaves no file, an accepted one keeps it', async 
   assert.ok(existsSync(path))
 })
 
+test('a body that cannot be spilled rejects, however often it is written to, and the store goes on', async (t) => {
+  const { store, dir } = await openForTest(t)
+  rmSync(join(dir, bodiesFolder), { recursive: true })
+  const writer = store.bodyWriter(newMessage().message.id)
+  const written = await Promise.allSettled(
+    Array.from({ length: 30 }, async () => writer.write(Buffer.alloc(100_000))),
+  )
+  assert.equal(written.at(-1)?.status, 'rejected')
+  await Promise.allSettled([writer.write(Buffer.alloc(100_000))])
+  await assert.rejects(async () => writer.finish(), { name: 'StoreFailure', code: 'failed' })
+  writer.abort()
+  await store.accept(newMessage())
+})
+
 test('the log stays bounded under load, and an idle store empties it', async (t) => {
   const { store, dir, clock } = await openForTest(t, { checkpointBytes: 1_000_000 })
   for (let i = 0; i < 60; i++)

@@ -39,7 +39,7 @@ export interface EngineOptions {
   readonly now: number
   /** Bytes of a page, for a new file; default 8192. */
   readonly pageBytes?: number
-  /** The log is moved into the file when it has grown by about this much (default 32 MiB), and in idle moments. */
+  /** The log is moved into the file when it has grown by about this much (default 16 MiB), and in idle moments. */
   readonly checkpointBytes?: number
   readonly migrations?: readonly Migration[]
   /** Tests only: an error thrown here stands for one of SQLite's. */
@@ -108,7 +108,7 @@ export class Engine {
       if (options.pagesMax !== undefined) db.exec(`PRAGMA max_page_count = ${options.pagesMax}`)
       this.#sql = prepareAll(db, writerQueries)
       this.#pageBytes = (db.prepare('PRAGMA page_size').get() as { page_size: number }).page_size
-      this.#checkpointPages = Math.ceil((options.checkpointBytes ?? 32 * 1024 * 1024) / this.#pageBytes)
+      this.#checkpointPages = Math.ceil((options.checkpointBytes ?? 16 * 1024 * 1024) / this.#pageBytes)
       const last = db.prepare('SELECT max(id) AS id FROM body').get() as { id: number | null }
       // Ids are not used again while anything can name them, even after the newest bodies went: time moves them on.
       this.#nextBodyId = Math.max((last.id ?? 0) + 1, options.now * 1024)

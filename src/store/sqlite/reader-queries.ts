@@ -10,6 +10,12 @@ const columns = 'd.message_id, d.seq, d.destination, d.domain, d.state, d.due_at
 export const readerQueries = {
   deliveryScan: `SELECT ${columns} FROM delivery d
       WHERE (d.message_id, d.seq) > (?, ?) ORDER BY d.message_id, d.seq`,
+  keyScan: `SELECT message_id, seq, destination, domain, state FROM delivery
+      WHERE (message_id, seq) > (?, ?) ORDER BY message_id, seq`,
+  keyAt: `SELECT message_id, seq FROM delivery
+      WHERE (message_id, seq) > (?, ?) ORDER BY message_id, seq LIMIT 1 OFFSET ?`,
+  activeCount: `SELECT count(*) AS total, coalesce(sum(state IN (1, 4)), 0) AS active
+      FROM (SELECT state FROM delivery WHERE (message_id, seq) > (?, ?) ORDER BY message_id, seq LIMIT ?)`,
   deliveriesOf: `SELECT ${columns} FROM delivery d WHERE d.message_id = ? ORDER BY d.seq`,
   heldCount: 'SELECT count(*) AS n FROM delivery WHERE state = 2',
   waitingCounts: 'SELECT destination, count(*) AS n FROM delivery WHERE state = 0 GROUP BY destination',

@@ -195,11 +195,15 @@ export class Reader {
   }
 
   /** Rows in key order. A damaged page is passed by. */
-  *#deliveries(after: DeliveryKey, unreadable: [string, string, string][]): Generator<DeliveryRow> {
+  *#deliveries(
+    scan: 'deliveryScan' | 'keyScan',
+    after: DeliveryKey,
+    unreadable: [string, string, string][],
+  ): Generator<DeliveryRow> {
     let [id, seq] = after
     for (;;) {
       try {
-        for (const item of this.#sql.deliveryScan.iterate(id, seq)) {
+        for (const item of this.#sql[scan].iterate(id, seq)) {
           const row = item as unknown as DeliveryRow
           id = row.message_id
           seq = row.seq
@@ -209,7 +213,7 @@ export class Reader {
       } catch (error) {
         if (!isCorrupt(error)) throw error
         unreadable.push(['delivery', `behind ${id}`, (error as Error).message])
-        const next = firstReadable(id, (from) => this.#sql.deliveryScan.get(from, -1))
+        const next = firstReadable(id, (from) => this.#sql[scan].get(from, -1))
         if (next === undefined) return
         id = next
         seq = -1
@@ -221,7 +225,7 @@ export class Reader {
     const items: unknown[] = []
     const unreadable: [string, string, string][] = []
     let seen = 0
-    for (const row of this.#deliveries(after, unreadable)) {
+    for (const row of this.#deliveries('deliveryScan', after, unreadable)) {
       if (matches(row, filter) && row.state !== stateQuarantined) {
         try {
           const message = this.#sql.messageGet.get(row.message_id) as { data: string } | undefined
@@ -248,7 +252,7 @@ export class Reader {
     let busyCount = 0
     let seen = 0
     const { state, ...place } = filter
-    for (const row of this.#deliveries(after, unreadable)) {
+    for (const row of this.#deliveries('keyScan', after, unreadable)) {
       if (matches(row, place)) {
         const free = row.state === stateWaiting || row.state === stateHeld
         if (free && (state === undefined || row.state === state)) items.push([row.message_id, row.seq])
@@ -304,9 +308,18 @@ export class Reader {
   }
 
   #activeScan(after: DeliveryKey): { count: number; next?: DeliveryKey } {
+    let answer: { count: number; next?: DeliveryKey } | undefined
+    canRead(() => {
+      const { total, active } = this.#sql.activeCount.get(...after, scanRowsMax) as Record<string, number>
+      answer = { count: active ?? 0 }
+      if (total !== scanRowsMax) return
+      const last = this.#sql.keyAt.get(...after, scanRowsMax - 1) as { message_id: string; seq: number }
+      answer.next = [last.message_id, last.seq]
+    })
+    if (answer !== undefined) return answer
     let count = 0
     let seen = 0
-    for (const row of this.#deliveries(after, [])) {
+    for (const row of this.#deliveries('keyScan', after, [])) {
       if (row.state === stateActive || row.state === stateHeldLeased) count++
       if (++seen >= scanRowsMax) return { count, next: [row.message_id, row.seq] }
     }
@@ -427,7 +440,7 @@ export class Reader {
   #routeScan(after: DeliveryKey): Scan<readonly [string, string]> {
     const found = new Map<string, readonly [string, string]>()
     let seen = 0
-    for (const row of this.#deliveries(after, [])) {
+    for (const row of this.#deliveries('keyScan', after, [])) {
       if (row.state !== stateQuarantined)
         found.set(`${row.domain}\n${row.destination}`, [row.domain, row.destination])
       if (++seen >= scanRowsMax)
