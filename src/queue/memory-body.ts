@@ -11,6 +11,13 @@ export class MemoryBody implements BodyReader {
     this.sizeBytes = sizeBytes
   }
 
+  /** Lets go of the packets that the chunks lie in: what is kept is about what is counted. The copy is the one of `bytes`. */
+  detach(): void {
+    const [first] = this.#chunks
+    const isOwn = this.#chunks.length === 1 && first?.buffer.byteLength === first?.length
+    if (!isOwn) this.#chunks = [Buffer.concat(this.#chunks)]
+  }
+
   bytes(): Uint8Array {
     const first = this.#chunks[0]
     if (this.#chunks.length === 1 && first !== undefined) return first
