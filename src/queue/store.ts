@@ -74,6 +74,7 @@ export interface QueueStore {
   /** One transaction (shared with whoever came at the same time). A message that fails alone rejects alone. */
   accept(message: NewMessage): Promise<void>
   /** Rejected: the very same settlement is given again until it is written; so a removal of a row that is gone is no error. */
+  /** May be repeated when its answer was lost: rows that are gone stay gone, a new message that is there is left as it is. */
   settle(settlement: Settlement): Promise<void>
   /**
    * Leases due deliveries: in one transaction they become active with attemptCount + 1 and `dueAt` = the next try of

@@ -324,12 +324,23 @@ export function storeContract(
       assert.equal((await store.takeDue(due(startAt))).length, 1)
     })
 
+    it('a settle that was written and whose answer was lost can be repeated, its report too', async ({
+      store,
+    }) => {
+      const message = newMessage()
+      const report = newMessage({ body: sampleText('report'), state: 'waiting', dueAt: startAt })
+      await store.accept(message)
+      for (let i = 0; i < 2; i++) await store.settle({ ...remove(message), newMessages: [report] })
+      assert.ok((await bytesOf(await store.openBody(report.message.id))).equals(inlineBytes(report)))
+      assert.equal((await store.takeDue(due(startAt))).length, 1)
+    })
+
     it('a settle whose report fails leaves everything as it was', async ({ store }) => {
       const message = newMessage()
       const report = newMessage()
+      const twice = { ...report, deliveries: [...report.deliveries, ...report.deliveries] }
       await store.accept(message)
-      await store.accept(report)
-      await assert.rejects(store.settle({ ...remove(message), newMessages: [report] }), {
+      await assert.rejects(store.settle({ ...remove(message), newMessages: [twice] }), {
         name: 'StoreFailure',
       })
       assert.equal((await store.messageView(message.message.id))?.deliveries.length, 1)

@@ -376,7 +376,7 @@ class World {
     const write =
       (level: string) =>
       (fields: object, message: string): void => {
-        if (level === 'error' && /transport broke|wrong number|session broken|put aside/.test(message))
+        if (level === 'error' && /transport broke|wrong number|session broken/.test(message))
           this.ledger.broken(`log: ${message} ${show(fields)}`)
         this.say(`#${number} ${level} ${message} ${show(fields)}`)
       }

@@ -97,14 +97,16 @@ class MemoryStore implements Store {
 
   accept(message: NewMessage): Promise<void> {
     return this.#answer(() => {
+      if (this.#messages.has(message.message.id))
+        throw new StoreFailure('failed', `message ${message.message.id} is there already`)
       this.#check(message)
       this.#insert(message)
     })
   }
 
-  #check({ message, body }: NewMessage): void {
-    if (this.#messages.has(message.id))
-      throw new StoreFailure('failed', `message ${message.id} is there already`)
+  #check({ message, body, deliveries }: NewMessage): void {
+    if (new Set(deliveries.map(({ seq }) => seq)).size < deliveries.length)
+      throw new StoreFailure('failed', `message ${message.id} has two deliveries of one number`)
     if (body.kind === 'file' && !this.#files.has(body.fileName))
       throw new StoreFailure('failed', `no body file ${body.fileName}`)
   }
@@ -138,8 +140,10 @@ class MemoryStore implements Store {
     else events.push(event)
   }
 
-  settle({ changes, newMessages, events }: Settlement): Promise<void> {
+  settle({ changes, newMessages: reports, events }: Settlement): Promise<void> {
     return this.#answer(() => {
+      // A settle that was written and is repeated, because its answer got lost, finds its reports there.
+      const newMessages = reports.filter(({ message }) => !this.#messages.has(message.id))
       for (const message of newMessages) this.#check(message)
       for (const { messageId, seq, to } of changes) {
         const rows = this.#rows.get(messageId)

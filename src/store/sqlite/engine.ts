@@ -427,7 +427,9 @@ export class Engine {
       sql.eventInsert.run(id, json)
       if (trim) sql.eventTrim.run(id)
     }
-    for (const message of newMessages) this.#accept(message, bytes)
+    // A settle that was written and is repeated, because its answer got lost, finds its reports there.
+    for (const message of newMessages)
+      if (sql.messageGet.get(message.id) === undefined) this.#accept(message, bytes)
   }
 
   /** The delivery's own row says whom it was for; where it is gone, the placement was written before. */
