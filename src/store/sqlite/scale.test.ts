@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import type { DueQuery } from '../../queue/store.ts'
-import { dayMs, newMessage, startAt } from '../sample.test.ts'
+import { dayMs, newMessage, sampleText, startAt } from '../sample.test.ts'
 import { openForTest } from './open.test.ts'
 import { writerQueries } from './writer-queries.ts'
 
@@ -108,4 +108,21 @@ test('many free destinations: a takeDue takes from each, fairly', async (t) => {
     [...counts],
     Array.from({ length: 10 }, (_, i) => [`d${i}`, 3]),
   )
+})
+
+test('what one turn brings shares a commit, a lone call commits at once, large loads are cut', async (t) => {
+  let commits = 0
+  const { store } = await openForTest(t, { fault: (step) => void (step === 'commit' && commits++) })
+  const count = async (acts: readonly Promise<void>[]): Promise<number> => {
+    commits = 0
+    await Promise.all(acts)
+    return commits
+  }
+  const accepts = (n: number, bytes = 0): Promise<void>[] =>
+    Array.from({ length: n }, () => store.accept(newMessage({ body: sampleText('x', bytes) })))
+  // No time passes on this clock: nothing waits for a timer.
+  assert.equal(await count(accepts(1)), 1)
+  assert.equal(await count(accepts(100)), 1)
+  assert.equal(await count(accepts(2500)), 3, 'at most 1,000 operations each')
+  assert.equal(await count(accepts(50, 200_000)), 3, 'at most 4 MiB each')
 })

@@ -8,6 +8,7 @@ import { test } from 'node:test'
 import { newMessage } from '../sample.test.ts'
 import { openForTest, temporaryFolder } from './open.test.ts'
 import { downgrade, type Migration, migrate, migrations } from './schema.ts'
+import { downgradeStore } from './sqlite-store.ts'
 
 const next: Migration = {
   version: migrations.length + 1,
@@ -44,8 +45,8 @@ test('a file goes forward with a copy kept, one step back with the way stored in
   await assert.rejects(reopen(), (error: Error) =>
     /newer version \(schema 2, this program knows 1\)/.test(error.message),
   )
+  assert.equal(downgradeStore(dir), migrations.length)
   const db = new DatabaseSync(path)
-  assert.equal(downgrade(db, path), migrations.length)
   assert.deepEqual(shape(db), before)
   db.close()
   const back = await reopen()

@@ -2,7 +2,7 @@
 // Each step stores its own way back in the file, so that the program of one version earlier can undo it.
 
 import { closeSync, copyFileSync, existsSync, fsyncSync, openSync, rmSync } from 'node:fs'
-import type { DatabaseSync } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { assert } from '../../base/assert.ts'
 import { StoreFailure } from '../../queue/store.ts'
 
@@ -85,7 +85,7 @@ export function migrate(db: DatabaseSync, path: string, steps: readonly Migratio
   if (from > to)
     throw new StoreFailure(
       'failed',
-      `${path} was written by a newer version (schema ${from}, this program knows ${to}): update, or go back with "store downgrade"`,
+      `${path} was written by a newer version (schema ${from}, this program knows ${to}): run that version, or take the file one step back (downgradeStore)`,
     )
   if (from === to) return
   if (from > 0) keepCopy(db, path, from + 1)
@@ -104,6 +104,15 @@ export function migrate(db: DatabaseSync, path: string, steps: readonly Migratio
   } catch (cause) {
     if (db.isTransaction) db.exec('ROLLBACK')
     throw cause
+  }
+}
+
+export function downgradeFile(path: string): number {
+  const db = new DatabaseSync(path)
+  try {
+    return downgrade(db, path)
+  } finally {
+    db.close()
   }
 }
 

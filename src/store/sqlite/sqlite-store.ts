@@ -25,7 +25,7 @@ import type {
   QueueStats,
   Store,
 } from '../store.ts'
-import { bodiesFolder, type EngineOptions } from './engine.ts'
+import { bodiesFolder, databaseName, type EngineOptions } from './engine.ts'
 import { lockFolder } from './lock.ts'
 import type { BatchReply, ChangeCells, Op } from './ops.ts'
 import { openReader, openWriter, type ReaderPort, type WriterPort } from './port.ts'
@@ -45,6 +45,7 @@ import {
   stateNumber,
   stateWaiting,
 } from './rows.ts'
+import { downgradeFile } from './schema.ts'
 
 export interface SqliteStoreOptions extends Omit<EngineOptions, 'now'> {
   readonly clock: Clock
@@ -104,6 +105,16 @@ export async function createSqliteStore(options: SqliteStoreOptions): Promise<St
             cause: error,
           },
         )
+  }
+}
+
+/** Takes a store that no process has open one schema version back, a copy kept. Returns the version after it. */
+export function downgradeStore(dir: string): number {
+  const unlock = lockFolder(dir)
+  try {
+    return downgradeFile(join(dir, databaseName))
+  } finally {
+    unlock()
   }
 }
 
