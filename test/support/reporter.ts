@@ -24,7 +24,7 @@ export default async function* report(source: AsyncIterable<TestEvent>): AsyncGe
       if (passed % 500 === 0) yield `${passed} passed so far\n`
     } else {
       // A parent fails with its children; the children say why.
-      const { error } = details
+      const { error } = event.data.details
       if (error.cause === undefined && /subtests? failed/.test(error.message)) continue
       failed++
       const cause = error.cause ?? error
