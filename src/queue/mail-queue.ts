@@ -397,24 +397,26 @@ export class MailQueue implements Queue {
     effects: Consequences,
     openBody: () => BodyReader | Promise<BodyReader>,
     done: () => void,
+    putAside?: () => void,
   ): void {
     const { changes, events, reports, wakeAt } = effects
     const wake = (): void => {
       done()
       if (wakeAt !== Infinity) this.#watch.wakeAt(wakeAt)
     }
-    if (reports.length === 0) return this.#write({ changes, events, newMessages: none }, wake)
+    if (reports.length === 0) return this.#write({ changes, events, newMessages: none }, wake, putAside)
     this.#withReports(message, reports, openBody, (plans, more) => {
       const newMessages = plans.map((plan) => plan.message)
-      this.#write({ changes, newMessages, events: [...events, ...more] }, () => {
+      const written = (): void => {
         wake()
         for (const plan of plans) this.#handOver(plan)
-      })
+      }
+      this.#write({ changes, newMessages, events: [...events, ...more] }, written, putAside)
     })
   }
 
-  #write(settlement: Settlement, done: () => void): void {
-    this.#writer.persist(() => this.#store.settle(settlement), done)
+  #write(settlement: Settlement, done: () => void, putAside?: () => void): void {
+    this.#writer.persist(() => this.#store.settle(settlement), done, putAside)
   }
 
   #withReports(
@@ -632,17 +634,23 @@ export class MailQueue implements Queue {
     return this.#settleAll(byMessage.values())
   }
 
+  /** Resolves when each is written, or put aside: one that the store never takes holds up nobody. */
   #settleAll(effects: Iterable<MessageEffects>): Promise<void> {
     return new Promise((resolve) => {
       let left = 1
-      const written = (): void => {
+      const over = (): void => {
         if (--left === 0) resolve()
       }
       for (const each of effects) {
         left++
-        this.#settle(each.message, each.effects, () => this.#store.openBody(each.message.id), written)
+        let waits = true
+        const end = (): void => {
+          if (waits) over()
+          waits = false
+        }
+        this.#settle(each.message, each.effects, () => this.#store.openBody(each.message.id), end, end)
       }
-      written()
+      over()
     })
   }
 
@@ -721,6 +729,7 @@ export class MailQueue implements Queue {
         { jobCount: this.#jobCount, openWrites: this.#writer.openCount },
         'stopped with results unwritten: those deliveries are tried again',
       )
+    this.#writer.stop()
     this.#state = 'stopped'
   }
 

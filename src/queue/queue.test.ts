@@ -292,6 +292,33 @@ test('one result that the store never takes is put aside; the others go on', asy
   assert.equal(world.dials.length, 2)
 })
 
+test('a deadline whose result the store never takes holds up no other message, nor the end', async () => {
+  let isUp = false
+  const world = await queueWorld({
+    deliver: () => (isUp ? delivered : greylisted),
+    retry: { giveUpAfterMs: hour },
+  })
+  const poison = await world.send(['bob@there.test'])
+  const { settle } = world.store
+  world.store.settle = function (settlement) {
+    const is = settlement.changes.some(({ messageId, to }) => messageId === poison && to.kind === 'remove')
+    return is ? Promise.reject(new StoreFailure('failed', 'constraint')) : settle.call(this, settlement)
+  }
+  await world.clock.advance(58 * minute)
+  const other = await world.send(['eve@other.test'])
+  await world.clock.advance(6 * minute)
+  assert.equal(world.store.live(poison)[0]?.state, 'active')
+  assert.equal(world.store.live(other)[0]?.state, 'waiting')
+  isUp = true
+  await world.clock.advance(20 * minute)
+  assert.equal(world.store.live(other).length, 0)
+  const stopped = world.queue.stop()
+  await world.clock.advance(minute)
+  await stopped
+  assert.equal(world.clock.pendingCount, 0)
+  assert.deepEqual(world.fatals, [])
+})
+
 test('unsettled results are bounded: a store that is slow stops dialing', async () => {
   const world = await queueWorld({ unsettledMax: 5 })
   for (let i = 0; i < 3; i++) await world.send(['bob@there.test'])

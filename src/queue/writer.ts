@@ -23,6 +23,7 @@ export interface WriterOptions {
 interface OpenWrite {
   readonly write: () => Promise<void>
   readonly done: () => void
+  readonly putAside: (() => void) | undefined
   failureCount: number
   isAside: boolean
 }
@@ -40,6 +41,7 @@ export class Writer {
   #retrying = 0
   #waitMs = firstWaitMs
   #timer: Timer | undefined = undefined
+  readonly #aside = new Set<Timer>()
   #dead = false
 
   constructor(options: WriterOptions) {
@@ -56,10 +58,20 @@ export class Writer {
     return this.#dead || this.#failed.length > 0 || this.#retrying > 0
   }
 
-  /** `done` runs when it is written, and never before; not at all when the process has to stop. */
-  persist(write: () => Promise<void>, done: () => void): void {
+  /**
+   * `done` runs when it is written, and never before; not at all when the process has to stop. `putAside` runs at most
+   * once, where the write is put aside: whoever waits for it should not any longer.
+   */
+  persist(write: () => Promise<void>, done: () => void, putAside?: () => void): void {
     this.#openCount++
-    this.#try({ write, done, failureCount: 0, isAside: false }, false)
+    this.#try({ write, done, putAside, failureCount: 0, isAside: false }, false)
+  }
+
+  /** Nothing is repeated any more: what is not written is tried again by the next start. */
+  stop(): void {
+    this.#dead = true
+    this.#timer?.cancel()
+    for (const timer of this.#aside) timer.cancel()
   }
 
   #try(open: OpenWrite, again: boolean): void {
@@ -92,6 +104,7 @@ export class Writer {
   #refused(open: OpenWrite, error: unknown): void {
     const { clock, log, failures } = this.#options
     failures.add(1)
+    if (this.#dead) return
     if (error instanceof AssertionFailed || (error instanceof StoreFailure && error.code === 'closed'))
       return this.#die(error)
     if (error instanceof StoreFailure && error.code === 'corrupt') {
@@ -130,6 +143,7 @@ export class Writer {
         for (const open of failed) {
           open.isAside = true
           this.#wait(open)
+          open.putAside?.()
         }
         this.#options.onChange()
       },
@@ -141,9 +155,11 @@ export class Writer {
   }
 
   #wait(open: OpenWrite): void {
-    this.#options.clock.setTimer(asideWaitMs, () => {
+    const timer = this.#options.clock.setTimer(asideWaitMs, () => {
+      this.#aside.delete(timer)
       if (!this.#dead) this.#try(open, false)
     })
+    this.#aside.add(timer)
   }
 
   #die(error: unknown): void {
