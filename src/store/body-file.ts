@@ -98,6 +98,7 @@ export class FileBodyWriter implements BodyWriter {
     if (this.#error !== undefined) throw this.#error
   }
 
+  /** One at a time: what comes while it ends waits for the next write, or for `finish`. */
   #startPump(): Promise<void> {
     if (this.#pumping !== undefined) return this.#pumping
     const pumping = this.#pump().finally(() => {
@@ -120,8 +121,8 @@ export class FileBodyWriter implements BodyWriter {
     } catch (error) {
       this.#error = toFailure(error)
       this.#chunks.take()
+      this.#waitingBytes = 0
     }
-    this.#pumping = undefined
   }
 
   async #finishFile(): Promise<BodySource> {
