@@ -642,6 +642,19 @@ describe('connection: TLS', () => {
     await atClient.has('close')
   })
 
+  for (const [what, sent] of [
+    ['with nothing said', []],
+    ['within its hello', [0x16, 3, 1, 2, 0, 1]],
+  ] as const)
+    it(`a client that ends during the handshake, ${what}, is a tls failure at once`, async () => {
+      const { client, server, atServer } = await pair()
+      const upgrade = server.startTls({ kind: 'server', secureContext: holder.current, timeoutMs: 3_600_000 })
+      if (sent.length > 0) client.write(Buffer.from(sent))
+      client.end()
+      await assert.rejects(upgrade, failure('tls'))
+      await atServer.has('close')
+    })
+
   it('bytes that came in plain before the upgrade are never taken for the peer speaking in TLS', async () => {
     const { client, server, atServer } = await pair()
     server.pause()

@@ -160,9 +160,11 @@ export class SocketConnection implements Connection {
         secured
           .removeListener('error', failed)
           .removeListener('close', closed)
+          .removeListener('end', closed)
           .removeListener(doneEvent, done)
       }
-      secured.once('error', failed).once('close', closed).once(doneEvent, done)
+      // A socket that allows half-open connections is not closed by the peer's end: without it the handshake waits on.
+      secured.once('error', failed).once('close', closed).once('end', closed).once(doneEvent, done)
       // What Node calls an error of the handshake, and of the records after it, on a server socket without a tls.Server.
       secured.on('_tlsError', (error: Error) =>
         this.tls === undefined ? fail(error) : secured.destroy(error),
