@@ -119,6 +119,9 @@ export class SmtpServerConnection implements ConnectionHandler {
   stop(): void {
     this.#stopping = true
     if (!this.#waiting) this.#run()
+    // Within the handshake of implicit TLS: there is nothing to finish, and no way to say so.
+    else if (this.#session === undefined && this.#connection.tls === undefined && this.#context.implicitTls)
+      this.#connection.destroy()
   }
 
   /** 421 now, and the connection is dropped. */

@@ -524,6 +524,14 @@ test('driver: implicit TLS shakes hands before the greeting', async () => {
   assert.match(await ready.heard(), greeting)
 })
 
+test('driver: a stop does not wait for handshakes of implicit TLS', async () => {
+  const { connect, server } = world({ tls, implicitTls: true })
+  await connect()
+  assert.equal(server.connectionCount, 1)
+  await server.stop({ graceMs: 3_600_000 })
+  assert.equal(server.connectionCount, 0)
+})
+
 test('driver: LMTP answers each recipient', async () => {
   const { connect } = world({
     kind: 'lmtp',
