@@ -54,6 +54,8 @@ test('mutated dialogues: no throw, whole lines out, canonical bodies, bounded me
       assert.ok(!/\r(?!\n)|(?<!\r)\n/.test(body), `not canonical: ${JSON.stringify(body)}`)
     if (options.startTls || options.refuseEarlyBody) return
     const again = play(options, cut(bytes, chance))
+    // The player refuses a body on its first piece: whether that is too large already is a matter of the cut.
+    if (/store failed/.test(output + again.output)) return
     assert.equal(again.output, output)
     assert.deepEqual(again.player.messages, player.messages)
     assert.deepEqual(again.player.parameters, player.parameters)
