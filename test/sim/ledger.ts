@@ -10,6 +10,7 @@ interface Row {
   readonly messageId: string
   readonly seq: number
   readonly recipient: string
+  readonly alias: string | undefined
   readonly destination: string
   readonly notify: readonly string[] | undefined
   removedAt?: number
@@ -65,6 +66,7 @@ export class Ledger {
       messageId: delivery.messageId,
       seq: delivery.seq,
       recipient: delivery.recipient,
+      alias: delivery.alias,
       destination: delivery.destination,
       notify: delivery.notify,
     })
@@ -194,7 +196,6 @@ export class Ledger {
 
   /** After everything: `live` are the delivery rows that are left. */
   finish(live: ReadonlySet<string>, mailed: ReadonlySet<string>): void {
-    const byNumber = new Map<number, Stored[]>()
     for (const { mail, result } of this.handed) {
       const id = /queued as ([0-9a-v]{20})/.exec(result.words)?.[1]
       if (result.kind !== 'accepted') continue
@@ -203,12 +204,14 @@ export class Ledger {
         this.broken(`lost: ${mail.number} had "${result.words}" and is not stored`)
         continue
       }
-      byNumber.set(mail.number, [stored])
       for (const address of result.taken) {
+        const all = [...stored.rows.values()]
+        let rows = all.filter((row) => row.recipient === address || row.alias === address)
         // The catch-all of our own domain is one mailbox for all of them.
-        const row = this.#row(stored.id, address) ?? this.#row(stored.id, 'alice@home.test')
-        if (row === undefined) this.broken(`lost: ${address} had 250 and has no delivery`)
-        else this.#ended(stored, row, live, mailed)
+        if (address.endsWith('@home.test') && rows.length === 0)
+          rows = all.filter((row) => row.recipient === 'alice@home.test')
+        if (rows.length === 0) this.broken(`lost: ${address} had 250 and has no delivery`)
+        for (const row of rows) this.#ended(stored, row, live, mailed)
       }
     }
     // What we made ourselves has to end as well.

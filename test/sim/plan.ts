@@ -76,6 +76,8 @@ export interface Plan {
   readonly tlsBreaks: number
   readonly sink: SinkFaults
   readonly storeFaults: StoreFaultShares
+  /** Chance at each look that the disk is nearly full. */
+  readonly diskLow: number
   readonly dnsTemporary: number
   readonly dnsSilent: number
   /** A host changes its state about so often. */
@@ -105,7 +107,7 @@ const allCapabilities = [
   'SMTPUTF8',
 ]
 
-export function makePlan(seed: number, size: { readonly mails?: number } = {}): Plan {
+export function makePlan(seed: number): Plan {
   const d = dice(seed, 'plan')
   /** Most seeds leave a kind of fault out, so that it cannot hide what the others do. */
   const rare = (share: number, most: number): number => (d.chance(share) ? d.fraction() * most : 0)
@@ -141,10 +143,14 @@ export function makePlan(seed: number, size: { readonly mails?: number } = {}): 
   // Bodies beyond 256 KiB go to real files, whose I/O takes real time: they are for the memory store.
   const store = d.chance(0.25) ? 'sqlite' : 'memory'
   const mails: PlannedMail[] = []
-  const mailCount = size.mails ?? d.int(5, 60)
+  // Now and then very many at once: more than all limits take.
+  const burst = d.chance(0.06)
+  const mailCount = burst ? 400 : d.int(5, 60)
   for (let number = 1; number <= mailCount; number++) {
     const recipients = Array.from({ length: d.chance(0.7) ? 1 : d.int(2, 12) }, (_, i) => {
       const domain = d.chance(0.15) ? 'home.test' : d.pick(domains).name
+      if (i === 0 && d.chance(0.06))
+        return { address: 'team@home.test', ...(d.chance(0.5) && { notify: 'SUCCESS,FAILURE' }) }
       const notify = d.pick([
         undefined,
         undefined,
@@ -159,7 +165,7 @@ export function makePlan(seed: number, size: { readonly mails?: number } = {}): 
     })
     mails.push({
       number,
-      at: Math.floor(d.fraction() * faultMs * 0.8),
+      at: burst ? minute + d.int(0, 2000) : Math.floor(d.fraction() * faultMs * 0.8),
       from: d.chance(0.1)
         ? ''
         : d.chance(0.5)
@@ -205,6 +211,7 @@ export function makePlan(seed: number, size: { readonly mails?: number } = {}): 
       dieBefore: rare(0.4, 0.02),
       dieAfter: rare(0.4, 0.02),
     },
+    diskLow: rare(0.2, 0.1),
     dnsTemporary: rare(0.4, 0.3),
     dnsSilent: rare(0.3, 0.1),
     hostFlipMs: d.chance(0.6) ? d.pick([30_000, 5 * minute, 30 * minute]) : 0,

@@ -187,7 +187,7 @@ class World {
     const zone = createFakeResolver({
       mx: Object.fromEntries(
         domains
-          .filter(({ kind }) => kind === 'mx' || kind === 'gone' || kind === 'nullmx')
+          .filter(({ kind }) => kind !== 'lmtp' && kind !== 'none')
           .map(({ name, kind, hosts }) => [
             name,
             kind === 'nullmx' ? ['0 .'] : hosts.map((host, i) => `${10 * (i >> 1)} ${host.name}`),
@@ -245,12 +245,19 @@ class World {
           http: false,
         },
         tls: false,
-        domains: { 'home.test': { accounts: { alice: { password: false } }, catchAll: 'alice' } },
+        domains: {
+          'home.test': {
+            accounts: { alice: { password: false } },
+            aliases: { team: ['alice', `far@${plan.domains[0]?.name}`, `farther@${plan.domains[1]?.name}`] },
+            catchAll: 'alice',
+          },
+        },
         delivery: {
           mode: 'relay',
           routes: Object.fromEntries(
             plan.domains
-              .filter(({ kind }) => kind === 'smtp' || kind === 'lmtp')
+              // A route that comes and goes with the configuration: what waits moves with it.
+              .filter(({ kind }) => (kind === 'smtp' && number % 2 === 1) || kind === 'lmtp')
               .map(({ name, kind, hosts }) => [name, `${kind}://${hosts[0]?.address}:25`]),
           ),
         },
@@ -326,7 +333,7 @@ class World {
       fault: (call) => this.#storeFault(running, call),
       die: (call) => this.#die(`at ${call}`, this.#faults.chance(0.3)),
       done: (call, args, result) => this.#stored(call, args, result),
-      freeBytes: () => 1e12,
+      freeBytes: () => (!this.#calm && this.#faults.chance(this.plan.diskLow) ? 0 : 1e12),
       ...(this.#memory !== undefined && { close: async () => {} }),
     })
   }
