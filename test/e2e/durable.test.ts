@@ -2,7 +2,7 @@
 // answered with 250 is there, once, and service resumes by itself.
 
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { StoreFailure } from '../../src/queue/store.ts'
 import type { Store } from '../../src/store/store.ts'
@@ -16,6 +16,13 @@ const subject = (name: string): string => `From: alice@here.test\r\nSubject: ${n
 const subjects = (sink: ChaosSink): string[] =>
   sink.peer.messages.map(({ body }) => /^Subject: (.*)\r$/m.exec(body)?.[1] ?? '').sort()
 const greylist: PeerScript = { answer: (stage) => (stage === 'RCPT' ? '450 4.2.0 later' : undefined) }
+
+/** With the store as it runs in production. */
+function threads(t: TestContext): World {
+  const world = World.for(t)
+  world.storeThreads = true
+  return world
+}
 
 /** The real store, whose methods fail while they stand in `faults`. */
 function breakable(world: World): {
@@ -42,7 +49,7 @@ const failing = (code: 'full' | 'failed') => () => Promise.reject(new StoreFailu
 
 describe('disk full or store failure', () => {
   it('452 4.3.1 and 451 4.3.0 at the final dot; existing mail untouched; service resumes by itself on the same connection', async (t) => {
-    const world = World.for(t)
+    const world = threads(t)
     const { faults, openStore } = breakable(world)
     const server = await world.server({}, { openStore })
     await server.accept({ ...letter, to: 'bob@here.test' })
@@ -127,7 +134,6 @@ describe('disk full or store failure', () => {
     faults.clear()
     world.clock.advance(10 * second)
     await server.event(id, 'delivered')
-    world.clock.advance(minute)
     await server.drained()
     assert.deepEqual(subjects(sink), ['later', 'one'])
   })
@@ -155,7 +161,7 @@ describe('disk full or store failure', () => {
   })
 
   it('a store worker that dies is fatal: nothing is acknowledged any more, and the next start has all that was', async (t) => {
-    const world = World.for(t)
+    const world = threads(t)
     const sink = await world.sink(greylist)
     const workers: Worker[] = []
     const note = (worker: Worker): void => void workers.push(worker)
@@ -184,7 +190,7 @@ describe('disk full or store failure', () => {
 
 describe('stop and start', () => {
   it('waiting, held and active mail is all there after a restart, and delivered once', async (t) => {
-    const world = World.for(t)
+    const world = threads(t)
     let silent = true
     const sink = await world.sink({
       answer: (stage, line) =>
@@ -277,7 +283,7 @@ describe('stop and start', () => {
   })
 
   it('graceful stop: takes no new connection, finishes the transaction under way with 250, says 421; nothing lost', async (t) => {
-    const world = World.for(t)
+    const world = threads(t)
     const server = await world.server()
     const port = await server.port('mx')
     const [busy, idle] = [await Client.open(port), await Client.open(port)]
@@ -323,7 +329,7 @@ describe('stop and start', () => {
   })
 
   it('one owner: a second server on the same data directory is refused with a clear message', async (t) => {
-    const world = World.for(t)
+    const world = threads(t)
     const server = await world.server()
     await assert.rejects(world.server(), /data|lock|use/i)
     await server.accept({ ...letter, to: 'alice@here.test' })

@@ -138,17 +138,18 @@ describe('a sink that is slow at each stage: given up at the deadline of RFC 532
   ] as const)
     it(`${stage}: within ${most} minutes`, async (t) => {
       const world = World.for(t)
-      const sink = await world.sink({ answer: answerAt(stage, 'SILENT') })
+      let reached = false
+      const sink = await world.sink({
+        answer: (at) => {
+          reached ||= at === stage
+          return at === stage ? 'SILENT' : undefined
+        },
+      })
       const server = await world.toSink(sink)
       const id = await server.accept(letter)
-      const arrived =
-        stage === 'greeting'
-          ? () => sink.peer.connectionCount > 0
-          : () => sink.peer.lines.some((line) => line.startsWith(stage === 'end' ? 'DATA' : stage))
-      await until('the stage was reached', arrived)
-      // What comes before the stage was answered in real time; let it be read.
-      await until('it waits', async () => (await server.control.status()).counts.active === 1)
-      await new Promise((resolve) => setTimeout(resolve, 30))
+      await until('the stage was reached', () => reached)
+      // That it is connected is all that our side has to notice; what comes later it has written itself.
+      if (stage === 'greeting') await new Promise((resolve) => setTimeout(resolve, 100))
       world.clock.advance(least * minute - 10_000)
       await new Promise((resolve) => setTimeout(resolve, 20))
       assert.equal((await server.kinds(id)).includes('deferred'), false, 'not before its time')

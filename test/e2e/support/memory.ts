@@ -18,6 +18,7 @@ export interface MemoryPoint {
 
 /** Memory after each of the counts, in order. */
 export async function memoryAfter(world: World, counts: readonly number[]): Promise<readonly MemoryPoint[]> {
+  world.storeThreads = true
   const sink = await world.sink()
   const server = await world.toSink(sink)
   const port = await server.port('mx')
