@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -16,7 +17,7 @@ import { VirtualClock } from '../testing/virtual-clock.ts'
 import { ControlError } from './control-api.ts'
 import { createMetrics } from './metrics.ts'
 import type { Problem } from './problem.ts'
-import { createHttpServer, type HttpServer, isServedHost } from './server.ts'
+import { closeGraceMs, createHttpServer, type HttpServer, isServedHost } from './server.ts'
 
 const clock = new VirtualClock()
 const folder = mkdtempSync(join(tmpdir(), 'posthouse-http-'))
@@ -250,4 +251,18 @@ test('isServedHost', () => {
     '[::1',
   ])
     assert.equal(isServedHost(host, known), false, host)
+})
+
+test('closing ends although a client never finishes its request', async () => {
+  const server = createHttpServer({ app, metrics, log, clock, scope: 'public' })
+  const { port } = await server.listen({ address: '127.0.0.1', port: 0 })
+  const client = connect({ host: '127.0.0.1', port })
+  const gone = new Promise((resolve) => client.on('error', () => {}).once('close', resolve))
+  // The answer to the first shows that the second, unfinished, has arrived.
+  client.write('GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET /metr')
+  await new Promise((resolve) => client.once('data', resolve))
+  const closed = server.close()
+  await clock.advance(closeGraceMs)
+  await closed
+  await gone
 })

@@ -27,11 +27,13 @@ export interface HttpServerOptions {
 export interface HttpServer {
   /** Path of a unix socket or named pipe, or an address; port 0 is any. Rejects with Node's error (`code`: EADDRINUSE...). */
   listen(at: string | Endpoint): Promise<Endpoint>
-  /** Requests under way are answered, idle connections closed. */
+  /** Requests under way are answered, idle connections closed; after {@link closeGraceMs} the others are dropped. */
   close(): Promise<void>
 }
 
 const bodyBytesMax = 1024 * 1024
+/** Node looks at no time limit any more once a server closes: half a request would keep it open for ever. */
+export const closeGraceMs = 3000
 
 /** Makes a server; nothing is opened before `listen`, which may be called once. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
@@ -77,7 +79,11 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
         ? { address: '', port: 0 }
         : { address: bound.address, port: bound.port }
     },
-    close: () => server.close(),
+    async close() {
+      const timer = clock.setTimer(closeGraceMs, () => server.server.closeAllConnections())
+      await server.close()
+      timer.cancel()
+    },
   }
 }
 
