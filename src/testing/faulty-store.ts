@@ -40,7 +40,7 @@ export interface FaultyStoreOptions {
   readonly clock: Clock
   readonly isAlive: () => boolean
   /** What happens to this call; asked once for each. */
-  readonly fault: (call: string) => StoreFault
+  readonly fault: (call: string, args: readonly unknown[]) => StoreFault
   readonly die: (call: string) => void
   /** Told of each call that was done, with its arguments and its result, whoever hears of it. */
   readonly done: (call: string, args: readonly unknown[], result: unknown) => void
@@ -62,7 +62,7 @@ export function faultyStore(inner: Store, options: FaultyStoreOptions): Store {
     run: () => Promise<unknown>,
     args: readonly unknown[],
   ): Promise<unknown> => {
-    const { beforeMs, afterMs, end } = fault(name)
+    const { beforeMs, afterMs, end } = fault(name, args)
     await pause(beforeMs)
     if (!isAlive()) return forEver()
     if (end === 'dieBefore') {

@@ -50,12 +50,17 @@ export class Ledger {
   process = 0
   #now: () => number
 
-  constructor(now: () => number) {
+  readonly #tell: (law: string) => void
+
+  /** `tell` hears of each broken law at once. */
+  constructor(now: () => number, tell: (law: string) => void = () => {}) {
     this.#now = now
+    this.#tell = tell
   }
 
   broken(law: string): void {
     if (this.violations.length < 50) this.violations.push(law)
+    this.#tell(law)
   }
 
   accepted(message: NewMessage): void {

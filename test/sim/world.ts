@@ -101,7 +101,10 @@ class World {
   readonly clock = new SimClock()
   readonly startedAt = this.clock.now()
   readonly net: SimNetwork
-  readonly ledger = new Ledger(() => this.clock.now())
+  readonly ledger = new Ledger(
+    () => this.clock.now(),
+    (law) => this.say(`BROKEN: ${law}`),
+  )
   readonly #trace: string[] = []
   readonly #faults: Dice
   readonly #storeDice: Dice
@@ -330,7 +333,7 @@ class World {
     return faultyStore(inner, {
       clock: running.clock,
       isAlive: () => running.alive,
-      fault: (call) => this.#storeFault(running, call),
+      fault: (call, args) => this.#storeFault(running, call, args),
       die: (call) => this.#die(`at ${call}`, this.#faults.chance(0.3)),
       done: (call, args, result) => this.#stored(call, args, result),
       freeBytes: () => (!this.#calm && this.#faults.chance(this.plan.diskLow) ? 0 : 1e12),
@@ -344,7 +347,7 @@ class World {
     return join(this.#folder, `store${this.#storeNumber}`)
   }
 
-  #storeFault(running: Running, call: string): StoreFault {
+  #storeFault(running: Running, call: string, args: readonly unknown[]): StoreFault {
     if (this.#calm || !running.ready) return noStoreFault
     const { slow, slowMsMax, failed, full, lost, dieBefore, dieAfter } = this.plan.storeFaults
     const d = this.#storeDice
@@ -360,7 +363,8 @@ class World {
         ? 'ok'
         : is(full)
           ? 'full'
-          : is(lost) && (call === 'accept' || call === 'settle')
+          : is(lost) &&
+              (call === 'accept' || (call === 'settle' && mayBeLost(args[0] as Settlement, this.clock.now())))
             ? 'lost'
             : is(dieBefore)
               ? 'dieBefore'
@@ -373,9 +377,17 @@ class World {
   }
 
   #stored(call: string, args: readonly unknown[], result: unknown): void {
-    if (call === 'accept') this.ledger.accepted(args[0] as NewMessage)
-    else if (call === 'settle') this.ledger.settled(args[0] as Settlement)
-    else if (call === 'takeDue' && (result as unknown[]).length > 0)
+    if (call === 'accept') {
+      const message = args[0] as NewMessage
+      this.say(
+        `store: accepted ${message.message.id} for ${message.deliveries.map((each) => each.recipient).join(' ')}`,
+      )
+      this.ledger.accepted(message)
+    } else if (call === 'settle') {
+      const settlement = args[0] as Settlement
+      this.say(`store: settled ${describe(settlement)}`)
+      this.ledger.settled(settlement)
+    } else if (call === 'takeDue' && (result as unknown[]).length > 0)
       this.say(`store: took ${(result as unknown[]).length} due`)
   }
 
@@ -545,21 +557,19 @@ class World {
       sink.faults = { ...calmSink }
       this.net.hosts.set(address, this.#deadForGood.has(address) ? 'dead' : 'up')
     }
-    // A write that was done and denied leaves a leased row behind; a start puts it right. Held mail wants an operator.
+    // A write that was done and denied leaves a leased row behind; a start puts it right.
     if (this.#lostAccepts > 0) this.#restart()
     const fails = this.#deadForGood.size > 0
     const until = clock.now() + (fails ? 2 * plan.retry.giveUpAfterMs : 0) + 5 * hour
     let empty = false
-    let released = plan.operatorMs === 0
     const look = (): void => {
       const running = this.#running
       if (running?.ready === true && !running.stopping) {
-        if (!released) {
-          released = true
+        // Held mail wants an operator; an act that was under way may hold more.
+        if (plan.operatorMs > 0)
           running.posthouse.control
             .queueAct('release', {})
             .catch((error: unknown) => this.ledger.broken(`release refused: ${String(error)}`))
-        }
         this.#inner?.queueStats(clock.now()).then(
           ({ waiting, active, held }) => {
             empty = waiting + active + held === 0 && this.#openClients === 0
@@ -666,6 +676,22 @@ class World {
       },
     }
   }
+}
+
+/**
+ * A row that is due at once may be leased again before its settle is known to be lost; the repeat then gives it back under
+ * the new attempt. That needs a fencing number for each lease, which comes with the first store in which an answer can be
+ * lost while the process lives on.
+ */
+const mayBeLost = ({ changes }: Settlement, now: number): boolean =>
+  changes.every(({ to }) => to.kind === 'remove' || to.delivery.dueAt > now + 10 * minute)
+
+function describe({ changes, newMessages }: Settlement): string {
+  const rows = changes.map(({ messageId, seq, to }) =>
+    to.kind === 'remove' ? `${messageId}-${seq} gone` : `${messageId}-${seq} ${to.delivery.state}`,
+  )
+  const reports = newMessages.map(({ message }) => `report ${message.id}`)
+  return [...rows, ...reports].join(', ')
 }
 
 function show(fields: object): string {
