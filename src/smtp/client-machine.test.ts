@@ -664,3 +664,24 @@ it('whatever a server says at whatever time, each transaction ends exactly once 
     { numRuns: 1000 },
   )
 })
+
+it('an answer to the message that came with the 354, before the message, is no answer to it', () => {
+  const machine = new ClientMachine({ protocol: 'smtp', hostname: 'client.test' })
+  const hear = (text: string) => machine.receive(Buffer.from(text))
+  hear('220 peer.test\r\n250-peer.test\r\n250 PIPELINING\r\n')
+  while (machine.next() !== undefined);
+  machine.begin({
+    reversePath: 'a@x.test',
+    recipients: [{ path: 'b@y.test' }],
+    smtputf8: false,
+    body8bit: false,
+    sizeBytes: 3,
+    body: Buffer.from('x\r\n'),
+  })
+  // The peer says one 250 more than it was asked for: taken for the last one, the message would be lost.
+  hear('250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n')
+  const event = machine.next()
+  assert.ok(event?.kind === 'done')
+  const [result] = event.result.recipients
+  assert.ok(result?.kind === 'broken' && !result.mayHaveDelivered, JSON.stringify(result))
+})

@@ -21,7 +21,7 @@ import type { MailParameters, RcptParameters } from './envelope.ts'
 import { describeReply, isPositive, type Reply } from './reply.ts'
 import { MalformedReply, type ReplyLimits, ReplyParser } from './reply-parser.ts'
 import type { RecipientResult, Transaction, TransactionResult, TransactionStage } from './transaction.ts'
-import { Transcript } from './transcript.ts'
+import { type LineListener, Transcript } from './transcript.ts'
 
 /** One AUTH exchange; throws when the peer's part of it is wrong. */
 export interface AuthExchange {
@@ -53,6 +53,8 @@ export interface ClientMachineOptions {
   /** Bodies from this size go by BDAT where DATA would do as well. Default 64 KiB; Infinity: never by choice. */
   readonly bdatBytesMin?: number
   readonly replyLimits?: Partial<ReplyLimits>
+  /** Told of every line of the conversation as it happens; content is left out, credentials are masked. */
+  readonly onLine?: LineListener
 }
 
 /** What the driver waits for: each has its time limit (RFC 5321 section 4.5.3.2). */
@@ -116,7 +118,7 @@ type FailureKind = 'malformed' | 'lost' | 'timeout' | 'aborted' | 'tls'
 const loneDot = Buffer.from('.\r\n')
 
 export class ClientMachine {
-  readonly transcript = new Transcript()
+  readonly transcript: Transcript
   capabilities: Capabilities = noCapabilities
   /** The peer's own name, from its greeting. */
   peerName = ''
@@ -156,6 +158,7 @@ export class ClientMachine {
 
   constructor(options: ClientMachineOptions) {
     this.#options = options
+    this.transcript = new Transcript(options.onLine)
     this.#parser = new ReplyParser(options.replyLimits)
     this.#bdatBytesMin = options.bdatBytesMin ?? 64 * 1024
     this.#verb = options.protocol === 'lmtp' ? 'LHLO' : 'EHLO'
@@ -532,7 +535,7 @@ export class ClientMachine {
     const { size, eightBitMime, dsn } = this.capabilities
     assert(!transaction.smtputf8 || this.capabilities.smtputf8, 'SMTPUTF8 was not announced')
     const said: { -readonly [K in keyof MailParameters]: MailParameters[K] } = {}
-    if (size) said.sizeBytes = transaction.sizeBytes
+    if (size && transaction.sizeBytes > 0) said.sizeBytes = transaction.sizeBytes
     // Deviation: to a host without 8BITMIME an 8-bit body goes as it is, where RFC 6152 section 3 wants it converted or
     // returned: such hosts pass eight bits in practice, and converting breaks DKIM signatures.
     if (transaction.body8bit && eightBitMime) said.body = '8BITMIME'
@@ -611,6 +614,8 @@ export class ClientMachine {
 
   #onData(answer: Reply) {
     if (answer.code === 354) {
+      // An answer that came before the message is none to the message: somebody miscounts, and "250" would lose it.
+      if (!this.#parser.empty) return this.fail('malformed', 'an answer to the message before it was sent')
       if (this.#acceptedCount > 0) return this.#startBody()
       // RFC 2033 section 4.2: after no accepted RCPT an LMTP server must not say 354, and a dot would get no answer.
       if (this.#options.protocol === 'lmtp')
