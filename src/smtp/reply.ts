@@ -33,9 +33,15 @@ export function formatReply(answer: Reply): string {
   return answer.lines.map((line, i) => `${answer.code}${i === last ? ' ' : '-'}${status}${line}\r\n`).join('')
 }
 
-/** One line for logs and people: `550 5.1.1 no such user`. */
+const describedCharsMax = 2000
+const control = /[\x00-\x1f\x7f-\x9f]/
+const controls = /[\x00-\x1f\x7f-\x9f]/g
+
+/** One line for logs, rows and people: `550 5.1.1 no such user`. Bounded, without control characters: a peer chose the words. */
 export function describeReply(answer: Reply): string {
-  return `${answer.code}${answer.status === undefined ? '' : ` ${answer.status}`} ${answer.lines.join(' / ')}`
+  const text = `${answer.code}${answer.status === undefined ? '' : ` ${answer.status}`} ${answer.lines.join(' / ')}`
+  const clean = control.test(text) ? text.replace(controls, '?') : text
+  return clean.length <= describedCharsMax ? clean : `${clean.slice(0, describedCharsMax)}...`.toWellFormed()
 }
 
 export const isPositive = (answer: Reply): boolean => answer.code < 400
