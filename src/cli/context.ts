@@ -67,8 +67,12 @@ export function createContext(): Context {
   }
 }
 
+/** JSON leaves C1 control characters and what turns text around as they are; on a terminal they act. */
+const unsafeInJson = /[\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+const escapeUnit = (char: string): string => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`
+
 export const printJson = (context: Context, value: unknown): void =>
-  context.print(JSON.stringify(value, null, 2))
+  context.print((JSON.stringify(value, null, 2) ?? 'null').replace(unsafeInJson, escapeUnit))
 
 /** Prints lines of a table or a list. */
 export const printLines = (context: Context, lines: readonly string[]): void => {

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander'
 import { formatDeliveryId, parseDeliveryId } from '../base/id.ts'
 import { formatSize } from '../base/size.ts'
 import type { MessageReport, QueueAct, QueueActResult } from '../http/control-api.ts'
+import { readBody } from '../net/http-client.ts'
 import type { Message } from '../queue/types.ts'
 import type { Page, QueueListItem, QueueStats } from '../store/store.ts'
 
@@ -13,6 +14,7 @@ import { CliError, exitCodes } from './exit.ts'
 import { formatReport, formatSender, whyItWaits } from './explain.ts'
 import { confirm } from './prompt.ts'
 import { formatTable } from './table.ts'
+import { plainLines } from './text.ts'
 import { relativeTime } from './time.ts'
 
 interface FilterOptions {
@@ -30,6 +32,7 @@ interface ActOptions extends GlobalOptions, FilterOptions {
   readonly yes?: boolean
 }
 
+const shownBytesMax = 256 * 1024 * 1024
 const limitMax = 100_000
 const pageMax = 1000
 
@@ -238,7 +241,10 @@ async function show(context: Context, id: string, options: GlobalOptions & { raw
   const messageId = messageIdOf(id)
   if (options.raw) {
     const answer = await client.open(`/v1/messages/${messageId}/raw`)
-    for await (const chunk of answer.body) await context.write(chunk)
+    // A program gets the bytes as they are, a terminal text without control characters.
+    if (context.isTerminal)
+      await context.write(plainLines((await readBody(answer, shownBytesMax)).toString()))
+    else for await (const chunk of answer.body) await context.write(chunk)
     return
   }
   const report = await client.ask<MessageReport>('GET', `/v1/messages/${messageId}`)
