@@ -562,7 +562,9 @@ class World {
     const fails = this.#deadForGood.size > 0
     const until = clock.now() + (fails ? 2 * plan.retry.giveUpAfterMs : 0) + 5 * hour
     let empty = false
+    let over = false
     const look = (): void => {
+      if (over) return
       const running = this.#running
       if (running?.ready === true && !running.stopping) {
         // Held mail wants an operator; an act that was under way may hold more.
@@ -580,7 +582,9 @@ class World {
       clock.setTimer(minute, look)
     }
     look()
-    if (!(await clock.run(until, () => empty))) {
+    const drained = await clock.run(until, () => empty)
+    over = true
+    if (!drained) {
       const live = [...(await this.#settledPromise(this.#live()))]
       this.ledger.broken(
         `not drained: ${live.length} deliveries, ${this.#openClients} clients open: ${live.slice(0, 5).join(' ')}`,
