@@ -64,3 +64,10 @@ test('mail loops: by Received count and by Delivered-To', () => {
   assert.equal(loop(Buffer.from(`Subject: x\r\n\r\n${'Received: in the body\r\n'.repeat(200)}`)), 'accept')
   assert.equal(loop(Buffer.from('Delivered-To: bob@y.test\r\n\r\n'), ['bob@x.test']), 'accept')
 })
+
+test('forty thousand Bcc fields are removed, and one note says so', () => {
+  const fixed = fixSubmission(Buffer.from(`From: a@x.test\r\n${'Bcc:\r\n'.repeat(40_000)}\r\n`), options)
+  assert.ok(fixed.kind === 'write')
+  assert.ok(!Buffer.concat(fixed.parts).includes('Bcc'))
+  assert.deepEqual(fixed.notes, ['bcc removed', 'date added', 'message-id added'])
+})

@@ -54,7 +54,8 @@ export function fixSubmission(header: Uint8Array, options: FixUpOptions): FixUp 
     else if (name === 'message-id') hasMessageId = true
     else if (name === 'bcc' || name === 'resent-bcc' || name === 'return-path') {
       cuts.push({ start, end })
-      notes.push(`${name} removed`)
+      // Once, however many: a header full of them must not become a row full of notes.
+      if (!notes.includes(`${name} removed`)) notes.push(`${name} removed`)
     }
   }
   // RFC 6409 section 4.2 lets us refuse what is not a valid message; guessing a From would be forging one.
