@@ -61,11 +61,24 @@ function redactInner(value: unknown): unknown {
 const errorSerializer = (value: unknown): unknown =>
   value instanceof Error ? stdSerializers.errWithCause(value) : value
 
+/**
+ * Lines for people appear at once. JSON lines leave in blocks, 100 ms late at most: a write for each costs 60 us, a fifth
+ * of what a message costs in all. `flush` before an exit keeps the last ones; only kill -9 loses them.
+ */
+function stdout(pretty: boolean): {
+  dest: number
+  sync: boolean
+  minLength?: number
+  periodicFlush?: number
+} {
+  return pretty ? { dest: 1, sync: false } : { dest: 1, sync: false, minLength: 8192, periodicFlush: 100 }
+}
+
 /** A log over pino. Times come from `clock`. */
 export function createLog(options: LogOptions): ServerLog {
   const { clock } = options
   const stream: DestinationStream & { flushSync?(): void } =
-    options.write === undefined ? destination({ dest: 1, sync: false }) : { write: options.write }
+    options.write === undefined ? destination(stdout(options.pretty)) : { write: options.write }
   const settings: LoggerOptions = {
     level: options.level,
     base: null,
