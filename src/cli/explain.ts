@@ -103,11 +103,16 @@ function formatDelivery(
   const times = delivery.attemptCount === 1 ? 'once' : `${delivery.attemptCount} times`
   const id = formatDeliveryId(delivery.messageId, delivery.seq)
   const paint = delivery.state === 'held' ? colours.yellow : (text: string): string => text
+  // Without a reply it is our own account of what went wrong: nobody said it.
+  const isReply = /^[245]\d\d(?:[ -]|$)/.test(delivery.lastError ?? '')
   const pairs = formatPairs(
     [
       ['Route', plain(delivery.destination)],
       ['Tried', delivery.attemptCount === 0 ? 'not yet' : `${times}${last}`],
-      ['They said', delivery.lastError === undefined ? undefined : plain(delivery.lastError)],
+      [
+        isReply ? 'They said' : 'Last',
+        delivery.lastError === undefined ? undefined : plain(delivery.lastError),
+      ],
       ['Gives up', fullTime(delivery.expiresAt, now)],
     ],
     { colours },

@@ -297,6 +297,7 @@ describe('queue explain: a greylisted, a deferred and a down destination', () =>
     assert.match(words.grey, /451 4\.7\.1 Greylisted, see you in 300 s/)
     assert.match(words.grey, /Greylisted: the other side takes mail/)
     assert.match(words.full, /452 4\.3\.1 disk is full here/)
+    assert.doesNotMatch(words.dead, /They said/, 'nobody said anything')
     assert.match(words.dead, /cannot be reached: .*REFUSED/)
     assert.match(words.dead, /smtp:127\.0\.0\.1:\d+/)
     for (const text of Object.values(words)) assert.match(text, /waits; next try .*in \d+/)
