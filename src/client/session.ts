@@ -67,6 +67,8 @@ export interface OpenOptions {
   readonly timeouts?: Partial<SessionTimeouts>
   readonly localAddress?: string
   readonly bdatBytesMin?: number
+  /** Told of every line of the conversation, credentials masked. */
+  readonly onLine?: ClientMachineOptions['onLine']
 }
 
 /** Why no session came to be. */
@@ -189,6 +191,7 @@ export class ClientSession implements ConnectionHandler {
       ...(connection.tls !== undefined && { tls: connection.tls }),
       ...(options.chooseAuth !== undefined && { chooseAuth: options.chooseAuth }),
       ...(options.bdatBytesMin !== undefined && { bdatBytesMin: options.bdatBytesMin }),
+      ...(options.onLine !== undefined && { onLine: options.onLine }),
     })
   }
 

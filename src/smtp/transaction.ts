@@ -22,7 +22,7 @@ export interface Transaction {
   /** Said in DSN to a peer that announced it. */
   readonly ret?: 'FULL' | 'HDRS'
   readonly envid?: string
-  /** Of the body, for SIZE= (RFC 1870 section 5: dots that are stuffed do not count). */
+  /** Of the body, for SIZE= (RFC 1870 section 5: dots that are stuffed do not count); 0: not known beforehand, not said. */
   readonly sizeBytes: number
   /** The whole of it; undefined: it is streamed when the machine asks with a 'body' event. */
   readonly body?: Uint8Array

@@ -1,7 +1,7 @@
 // Owns the record of a client's conversation: cheap to keep (references and strings as they are), formatted only when
 // someone asks. Bounded; content is never in it, and secrets come here already masked.
 
-import { describeReply, type Reply } from './reply.ts'
+import { describeReply, formatReply, type Reply } from './reply.ts'
 
 const linesMax = 120
 const lineCharsMax = 300
@@ -9,11 +9,19 @@ const entriesMax = 400
 
 type Entry = string | Reply
 
+/** Told of every line as it is said, masked as it is kept: C is us, S the peer, '-' a note of ours. No line end. */
+export type LineListener = (from: 'C' | 'S' | '-', line: string) => void
+
 /** What was said while opening stays; what was said in a transaction is forgotten at the next. */
 export class Transcript {
   #opening: Entry[] = []
   #current: Entry[] | undefined
   #droppedCount = 0
+  readonly #listener: LineListener | undefined
+
+  constructor(listener?: LineListener) {
+    this.#listener = listener
+  }
 
   /** One or several command lines with their CRLFs. */
   command(lines: string): void {
@@ -45,6 +53,7 @@ export class Transcript {
   }
 
   #add(entry: Entry): void {
+    if (this.#listener !== undefined) tellLines(entry, this.#listener)
     const entries = this.#current ?? this.#opening
     if (entries.length < entriesMax) entries.push(entry)
     else this.#droppedCount++
@@ -67,4 +76,11 @@ function formatEntry(entry: Entry): string[] {
   const lines = entry.slice(3).split('\r\n')
   lines.pop()
   return lines.map((line) => `${prefix}${line}`.slice(0, lineCharsMax))
+}
+
+function tellLines(entry: Entry, tell: LineListener): void {
+  const isText = typeof entry === 'string'
+  const from = !isText ? 'S' : entry.startsWith('C') ? 'C' : entry.startsWith('S') ? 'S' : '-'
+  const lines = (isText ? entry.slice(3) : formatReply(entry)).split('\r\n')
+  for (const line of lines) if (line !== '') tell(from, line)
 }
