@@ -1,0 +1,149 @@
+// Owns reading a URL that somebody else may have named: http and https only, never an address of this machine or of a
+// private network (checked where the connection is made, so that DNS cannot change its mind), few redirects, bounded in
+// bytes and time. It sends no cookies and keeps no connection. RFC 9110, RFC 6890 (special-purpose addresses).
+
+import { lookup } from 'node:dns'
+import { type IncomingMessage, request as requestHttp } from 'node:http'
+import { request as requestHttps } from 'node:https'
+import { isIP, type LookupFunction } from 'node:net'
+import { parseNetworkList } from '../base/ip.ts'
+
+export interface GuardedFetchOptions {
+  /** Of the whole answer. Default 50 MiB. */
+  readonly bytesMax?: number
+  /** Of silence. Default 30 s. */
+  readonly timeoutMs?: number
+  /** Default 5. */
+  readonly redirectsMax?: number
+  /** For tests and closed networks: loopback and private addresses too. Default false. */
+  readonly allowPrivate?: boolean
+  readonly headers?: Readonly<Record<string, string>>
+  readonly signal?: AbortSignal | undefined
+}
+
+/** The URL cannot be read; the message says why, without its query. */
+export class FetchFailure extends Error {
+  override readonly name = 'FetchFailure'
+}
+
+// RFC 6890 and its registry: what no public server has.
+const privateNetworks = parseNetworkList([
+  '0.0.0.0/8',
+  '10.0.0.0/8',
+  '100.64.0.0/10',
+  '127.0.0.0/8',
+  '169.254.0.0/16',
+  '172.16.0.0/12',
+  '192.0.0.0/24',
+  '192.168.0.0/16',
+  '198.18.0.0/15',
+  '224.0.0.0/4',
+  '240.0.0.0/4',
+  '::/128',
+  '::1/128',
+  '64:ff9b::/96',
+  '64:ff9b:1::/48',
+  '100::/64',
+  '2002::/16',
+  'fc00::/7',
+  'fe80::/10',
+  'ff00::/8',
+])
+
+const isPrivate = (address: string): boolean => privateNetworks.has(address)
+
+/** Rejects with FetchFailure; the stream, too, when it becomes too long or silent. */
+export async function guardedFetch(
+  text: string,
+  options: GuardedFetchOptions = {},
+): Promise<AsyncIterable<Uint8Array>> {
+  const { redirectsMax = 5, bytesMax = 50 * 1024 * 1024 } = options
+  let url = readUrl(text)
+  let headers = options.headers ?? {}
+  for (let count = 0; ; count++) {
+    const answer = await ask(url, headers, options)
+    const status = answer.statusCode ?? 0
+    const target = answer.headers.location
+    if (status >= 300 && status < 400 && target !== undefined) {
+      answer.destroy()
+      if (count >= redirectsMax) throw new FetchFailure(`${shown(url)}: more than ${redirectsMax} redirects`)
+      const next = readUrl(target, url)
+      // Secrets meant for one host are not shown to another.
+      if (next.origin !== url.origin) headers = {}
+      url = next
+      continue
+    }
+    if (status !== 200) {
+      answer.destroy()
+      throw new FetchFailure(`${shown(url)}: status ${status}`)
+    }
+    return bounded(answer, url, bytesMax)
+  }
+}
+
+function readUrl(text: string, base?: URL): URL {
+  let url: URL
+  try {
+    url = new URL(text, base)
+  } catch {
+    throw new FetchFailure('not a URL')
+  }
+  if (url.protocol !== 'http:' && url.protocol !== 'https:')
+    throw new FetchFailure(`${shown(url)}: only http and https are fetched`)
+  return url
+}
+
+const shown = (url: URL): string => `${url.origin}${url.pathname}`.slice(0, 200)
+
+function ask(
+  url: URL,
+  headers: Readonly<Record<string, string>>,
+  options: GuardedFetchOptions,
+): Promise<IncomingMessage> {
+  const { timeoutMs = 30_000, allowPrivate = false, signal } = options
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  // A literal address is not looked up, so it is judged here.
+  if (isIP(host) !== 0 && !allowPrivate && isPrivate(host))
+    return Promise.reject(new FetchFailure(`${shown(url)}: a private address`))
+  return new Promise((resolve, reject) => {
+    const fail = (error: Error): void =>
+      reject(new FetchFailure(`${shown(url)}: ${error.message}`, { cause: error }))
+    const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
+      method: 'GET',
+      agent: false,
+      headers: { 'user-agent': 'posthouse', ...headers },
+      ...(!allowPrivate && { lookup: publicLookup }),
+      ...(signal !== undefined && { signal }),
+    })
+    request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)))
+    request.on('error', fail)
+    request.on('response', resolve)
+    request.end()
+  })
+}
+
+const publicLookup: LookupFunction = (host, options, done) => {
+  lookup(host, { ...options, all: true }, (error, found) => {
+    if (error !== null) return done(error, [])
+    const open = found.filter((one) => !isPrivate(one.address))
+    const [first] = open
+    if (first === undefined) return done(new Error(`${host} has a private address`), [])
+    if (options.all === true) done(null, open)
+    else done(null, first.address, first.family)
+  })
+}
+
+async function* bounded(answer: IncomingMessage, url: URL, bytesMax: number): AsyncIterable<Uint8Array> {
+  let sizeBytes = 0
+  try {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
+      sizeBytes += chunk.length
+      if (sizeBytes > bytesMax) throw new FetchFailure(`${shown(url)}: longer than ${bytesMax} bytes`)
+      yield chunk
+    }
+    // A connection that ends within the answer is no end of it (Content-Length, chunks).
+    if (!answer.complete) throw new FetchFailure(`${shown(url)}: cut short`)
+  } finally {
+    answer.destroy()
+  }
+}
