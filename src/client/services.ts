@@ -1,0 +1,210 @@
+// Owns what is publicly known of mail services as data: where their submission servers are, how they secure it, which
+// password they want. It connects to nothing. Their help pages, as of 2026.
+
+export interface MailService {
+  /** As people write it: 'gmail'. Lower case. */
+  readonly name: string
+  readonly aliases: readonly string[]
+  /** What it calls itself. */
+  readonly title: string
+  readonly host: string
+  readonly port: number
+  /** TLS from the first byte (465); else STARTTLS, required. */
+  readonly implicitTls: boolean
+  /**
+   * app: an app password, made in the account's settings. account: the account's own. apiKey: a key of the service,
+   * with `user` fixed where it says so. code: an authorization code of its settings page. token: OAuth 2.0 only.
+   */
+  readonly password: 'app' | 'account' | 'apiKey' | 'code' | 'token'
+  /** The user name that goes with an API key. */
+  readonly user?: string
+  /** What people trip over. */
+  readonly hint?: string
+}
+
+type Row = readonly [
+  names: string,
+  title: string,
+  host: string,
+  port: 465 | 587 | 2525,
+  password: MailService['password'],
+  more?: { readonly user?: string; readonly hint?: string },
+]
+
+const googleHint =
+  'Turn on 2-step verification, make an app password at https://myaccount.google.com/apppasswords and use it in place of the password; or use OAuth 2.0.'
+const microsoftHint =
+  'Microsoft has switched off passwords for SMTP: use OAuth 2.0 (scope https://outlook.office.com/SMTP.Send), and see that "Authenticated SMTP" is enabled for the mailbox.'
+const neteaseHint =
+  'Switch on SMTP in the settings of the web mail; it shows an authorization code (授权码) that stands for the password.'
+const sesHint =
+  'SMTP credentials of SES are made in its console; they are not the AWS access keys. The host differs by region.'
+
+const rows: readonly Row[] = [
+  ['gmail googlemail google', 'Gmail', 'smtp.gmail.com', 465, 'app', { hint: googleHint }],
+  ['googleworkspace gsuite', 'Google Workspace', 'smtp.gmail.com', 465, 'app', { hint: googleHint }],
+  [
+    'outlook365 office365 microsoft365',
+    'Microsoft 365',
+    'smtp.office365.com',
+    587,
+    'token',
+    { hint: microsoftHint },
+  ],
+  ['outlook hotmail live msn', 'Outlook.com', 'smtp-mail.outlook.com', 587, 'token', { hint: microsoftHint }],
+  ['yahoo ymail', 'Yahoo Mail', 'smtp.mail.yahoo.com', 465, 'app'],
+  ['aol', 'AOL Mail', 'smtp.aol.com', 465, 'app'],
+  ['icloud me', 'iCloud Mail', 'smtp.mail.me.com', 587, 'app'],
+  ['fastmail', 'Fastmail', 'smtp.fastmail.com', 465, 'app'],
+  ['zoho', 'Zoho Mail', 'smtp.zoho.com', 465, 'app', { hint: 'Accounts in Europe use smtp.zoho.eu.' }],
+  ['yandex', 'Yandex Mail', 'smtp.yandex.com', 465, 'app'],
+  ['mailru mail.ru', 'Mail.ru', 'smtp.mail.ru', 465, 'app'],
+  [
+    'gmx',
+    'GMX',
+    'mail.gmx.net',
+    587,
+    'account',
+    { hint: 'Allow POP3 and IMAP in the settings: it opens SMTP, too.' },
+  ],
+  [
+    'web.de webde',
+    'WEB.DE',
+    'smtp.web.de',
+    587,
+    'account',
+    { hint: 'Allow POP3 and IMAP in the settings: it opens SMTP, too.' },
+  ],
+  ['t-online', 'T-Online', 'securesmtp.t-online.de', 465, 'app'],
+  ['ionos 1und1', 'IONOS', 'smtp.ionos.com', 465, 'account'],
+  ['ovh', 'OVHcloud', 'ssl0.ovh.net', 465, 'account'],
+  ['infomaniak', 'Infomaniak', 'mail.infomaniak.com', 465, 'app'],
+  ['mailbox.org mailboxorg', 'mailbox.org', 'smtp.mailbox.org', 465, 'account'],
+  ['posteo', 'Posteo', 'posteo.de', 465, 'account'],
+  [
+    'proton protonmail',
+    'Proton Mail',
+    'smtp.protonmail.ch',
+    587,
+    'code',
+    { hint: 'Only with a domain of your own: make an SMTP token in the settings.' },
+  ],
+  ['qq', 'QQ Mail', 'smtp.qq.com', 465, 'code', { hint: neteaseHint }],
+  [
+    'qqex exmail tencentexmail',
+    'Tencent Exmail',
+    'smtp.exmail.qq.com',
+    465,
+    'code',
+    { hint: 'With secure login switched on, use a client password (客户端专用密码).' },
+  ],
+  ['163', 'NetEase 163', 'smtp.163.com', 465, 'code', { hint: neteaseHint }],
+  ['126', 'NetEase 126', 'smtp.126.com', 465, 'code', { hint: neteaseHint }],
+  ['yeah', 'NetEase yeah.net', 'smtp.yeah.net', 465, 'code', { hint: neteaseHint }],
+  ['qiye163 ym163', 'NetEase enterprise', 'smtp.qiye.163.com', 465, 'code', { hint: neteaseHint }],
+  ['aliyun', 'Aliyun Mail', 'smtp.aliyun.com', 465, 'account'],
+  ['qiye.aliyun aliyunqiye', 'Alibaba enterprise mail', 'smtp.qiye.aliyun.com', 465, 'account'],
+  [
+    'aliyundm directmail',
+    'Alibaba DirectMail',
+    'smtpdm.aliyun.com',
+    465,
+    'apiKey',
+    { hint: 'The SMTP password is set per sender address in the DirectMail console.' },
+  ],
+  ['sina', 'Sina Mail', 'smtp.sina.com', 465, 'code', { hint: neteaseHint }],
+  ['139', 'China Mobile 139', 'smtp.139.com', 465, 'code', { hint: neteaseHint }],
+  ['naver', 'Naver', 'smtp.naver.com', 465, 'app'],
+  ['daum hanmail', 'Daum', 'smtp.daum.net', 465, 'app'],
+  [
+    'ses ses-us-east-1',
+    'Amazon SES (us-east-1)',
+    'email-smtp.us-east-1.amazonaws.com',
+    465,
+    'apiKey',
+    { hint: sesHint },
+  ],
+  [
+    'ses-us-west-2',
+    'Amazon SES (us-west-2)',
+    'email-smtp.us-west-2.amazonaws.com',
+    465,
+    'apiKey',
+    { hint: sesHint },
+  ],
+  [
+    'ses-eu-west-1',
+    'Amazon SES (eu-west-1)',
+    'email-smtp.eu-west-1.amazonaws.com',
+    465,
+    'apiKey',
+    { hint: sesHint },
+  ],
+  [
+    'ses-eu-central-1',
+    'Amazon SES (eu-central-1)',
+    'email-smtp.eu-central-1.amazonaws.com',
+    465,
+    'apiKey',
+    { hint: sesHint },
+  ],
+  [
+    'ses-ap-southeast-1',
+    'Amazon SES (ap-southeast-1)',
+    'email-smtp.ap-southeast-1.amazonaws.com',
+    465,
+    'apiKey',
+    { hint: sesHint },
+  ],
+  [
+    'ses-ap-northeast-1',
+    'Amazon SES (ap-northeast-1)',
+    'email-smtp.ap-northeast-1.amazonaws.com',
+    465,
+    'apiKey',
+    { hint: sesHint },
+  ],
+  ['sendgrid', 'SendGrid', 'smtp.sendgrid.net', 587, 'apiKey', { user: 'apikey' }],
+  [
+    'mailgun',
+    'Mailgun',
+    'smtp.mailgun.org',
+    465,
+    'apiKey',
+    { hint: 'Domains in the EU use smtp.eu.mailgun.org.' },
+  ],
+  [
+    'postmark',
+    'Postmark',
+    'smtp.postmarkapp.com',
+    587,
+    'apiKey',
+    { hint: 'The server token is user and password both.' },
+  ],
+  ['mailjet', 'Mailjet', 'in-v3.mailjet.com', 587, 'apiKey'],
+  ['brevo sendinblue', 'Brevo', 'smtp-relay.brevo.com', 587, 'apiKey'],
+  ['sparkpost', 'SparkPost', 'smtp.sparkpostmail.com', 587, 'apiKey', { user: 'SMTP_Injection' }],
+  ['mandrill', 'Mandrill', 'smtp.mandrillapp.com', 587, 'apiKey'],
+  ['resend', 'Resend', 'smtp.resend.com', 465, 'apiKey', { user: 'resend' }],
+  ['smtp2go', 'SMTP2GO', 'mail.smtp2go.com', 465, 'account'],
+  ['elasticemail', 'Elastic Email', 'smtp.elasticemail.com', 2525, 'apiKey'],
+  ['mailersend', 'MailerSend', 'smtp.mailersend.net', 587, 'apiKey'],
+  ['mailtrap', 'Mailtrap (testing)', 'sandbox.smtp.mailtrap.io', 2525, 'account'],
+  ['ethereal', 'Ethereal (testing)', 'smtp.ethereal.email', 587, 'account'],
+]
+
+export const mailServices: readonly MailService[] = rows.map(([names, title, host, port, password, more]) => {
+  const [name = '', ...aliases] = names.split(' ')
+  return { name, aliases, title, host, port, implicitTls: port === 465, password, ...more }
+})
+
+const byName = new Map(mailServices.flatMap((one) => [one.name, ...one.aliases].map((name) => [name, one])))
+// The first of several at one host is the best known.
+const byHost = new Map(mailServices.toReversed().map((one) => [one.host, one]))
+
+/** By name or alias, whatever its case and blanks: 'Outlook 365' is 'outlook365'. */
+export const findService = (name: string): MailService | undefined =>
+  byName.get(name.toLowerCase().replace(/[\s_]+/g, ''))
+
+/** The service that a host belongs to. */
+export const serviceOfHost = (host: string): MailService | undefined => byHost.get(host.toLowerCase())
