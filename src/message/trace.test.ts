@@ -4,7 +4,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
 import { formatDate } from './date.ts'
-import { decodeWords, summarize, summaryCharsMax } from './summary.ts'
+import { decodeWords } from './encoded-words.ts'
+import { summarize, summaryCharsMax } from './summary.ts'
 import { formatDeliveredTo, formatReceived, formatReturnPath } from './trace.ts'
 
 const at = Date.UTC(2026, 10, 21, 9, 5, 3)
