@@ -223,6 +223,7 @@ export class Carrier {
   async #carry(destination: Destination, run: Run, signal: AbortSignal): Promise<Carried> {
     const search = newSearch()
     while (run.pendingCount > 0) {
+      if (signal.aborted) return run.end(this.#stopped('wait', signal, signal.reason))
       const idle = search.mayReuse ? this.pool.take(destination.key) : undefined
       const lease =
         idle === undefined

@@ -104,6 +104,7 @@ describe('options', () => {
     ['name', { host: 'a.test', name: 'a b' }],
     ['connectionsMax', { host: 'a.test', connectionsMax: 0 }],
     ['rate', { host: 'a.test', rate: { messages: 0, perMs: 1000 } }],
+    ['dnsServers', { kind: 'mx', dnsServers: ['a.test'] }],
     ['proxy', { host: 'a.test', proxy: 'ftp://p.test' }],
   ] as const)
     it(`names ${field}: ${JSON.stringify(options)}`, () => {

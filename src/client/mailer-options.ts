@@ -10,6 +10,7 @@ import type { Random } from '../base/random.ts'
 import { UsageError } from '../base/usage-error.ts'
 import type { Resolver } from '../dns/resolver.ts'
 import type { MessageInput } from '../message/message-input.ts'
+import { parseDnsServer } from '../net/dns-client.ts'
 import type { ProxyServer } from '../net/proxy-dial.ts'
 import { parseMailerUrl, parseProxyUrl } from './mailer-url.ts'
 import { findService, type MailService, serviceOfHost } from './services.ts'
@@ -154,6 +155,9 @@ export function readMailerOptions(input: string | MailerOptions): MailerSettings
   const kind = options.kind ?? 'smtp'
   if (!kinds.includes(kind)) throw new UsageError('kind', `one of ${kinds.join(', ')}`)
   checkNumbers(options)
+  for (const server of options.dnsServers ?? [])
+    if (parseDnsServer(server) === undefined)
+      throw new UsageError('dnsServers', `${JSON.stringify(server)} is not an address`)
   const auth = readAuth(options.auth, service)
   const host = readHost(options, kind)
   const port = readPort(options, kind, auth !== undefined)

@@ -1,0 +1,43 @@
+// Owns the entry `posthouse/client`: send mail from a program. It loads nothing of the server.
+//
+//   const mailer = createMailer('smtps://user:password@smtp.example.test')
+//   const result = await mailer.send({ from: 'me@example.test', to: 'you@example.test', subject: 'Hello', text: 'Hi!' })
+
+export { UsageError } from './base/usage-error.ts'
+export {
+  type BulkOptions,
+  type BulkOutcome,
+  type BulkProgress,
+  type CapturedMessage,
+  createMailer,
+  type Mailer,
+  type SendOptions,
+  type VerifyResult,
+} from './client/mailer.ts'
+export { PeerError, type SendPhase, TransportError, type TransportErrorCode } from './client/mailer-errors.ts'
+export type {
+  AccessToken,
+  MailerAuth,
+  MailerOptions,
+  MailerTls,
+  Signer,
+  SignInput,
+  TokenSource,
+  TranscriptLine,
+} from './client/mailer-options.ts'
+export type { RecipientReply, RecipientStatus, SendResult } from './client/mailer-result.ts'
+export { findService, type MailService, mailServices } from './client/services.ts'
+export type {
+  AddressesInput,
+  AddressGroup,
+  AddressInput,
+  AlternativeInput,
+  AttachmentInput,
+  CalendarEvent,
+  EnvelopeInput,
+  ListInput,
+  MessageInput,
+  NamedAddress,
+} from './message/message-input.ts'
+export type { Capabilities } from './smtp/capabilities.ts'
+export type { Reply } from './smtp/reply.ts'
