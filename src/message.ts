@@ -23,6 +23,7 @@ export {
   parseContentType,
   parseParameters,
 } from './message/header-parameters.ts'
+export { parseReceived, type ReceivedHop } from './message/header-received.ts'
 export { htmlToText } from './message/html-text.ts'
 export { composeMdn, type Disposition, type MdnInput, type MdnMessage } from './message/mdn.ts'
 export type {

@@ -11,6 +11,7 @@ import { flattenAddresses, type HeaderAddress, parseHeaderAddresses } from './he
 import { parseHeaderDate } from './header-date.ts'
 import { parseCommaList, parseListUrls, parseMessageIds } from './header-lists.ts'
 import { parseContentType, parseParameters } from './header-parameters.ts'
+import { parseReceived } from './header-received.ts'
 
 const folder = join(import.meta.dirname, '../../../shared/conformance/addr')
 const skip = existsSync(folder) ? false : 'no ../shared/conformance'
@@ -190,6 +191,108 @@ rows(
     else assert.deepEqual(groups, want.Group)
   },
 )
+
+interface WantHost {
+  readonly Name?: string
+  readonly IpAddr?: string
+}
+interface WantReceived {
+  readonly from?: WantHost
+  readonly from_ip?: string
+  readonly by?: WantHost
+  readonly for_?: string
+  readonly via?: string
+  readonly with?: string
+  readonly id?: string
+  readonly date?: WantDate
+}
+
+const wholeId = 'an id is the whole word'
+const trueDate = 'the date is the one that stands there'
+const mapped = 'an IPv4-mapped address is the IPv4 address'
+const firstBy = 'the first clause of a name counts'
+const wholeWord = 'a name is the whole word'
+const behindDate = 'no clause stands behind the date'
+const underscore = 'an underscore begins no date'
+const inComment = 'words in a comment are no clause, but for a leading from'
+const ownProtocol = 'a word that is no protocol of ours is told as it stands'
+/** By what is in the header and in no other. */
+const hops: readonly (readonly [part: string, reason: string])[] = [
+  ['FROM ca-ex-bridge1.nai.com BY scwsout1', trueDate],
+  ['EE/20-30863', wholeId],
+  ['8B/57-16227', wholeId],
+  ['52/92-02454', wholeId],
+  ['from root (helo=localhost) by broadcast', ownProtocol],
+  ['from smarter (helo=localhost)', ownProtocol],
+  ['by web40310.mail.yahoo.com via HTTP; Wed', trueDate],
+  ['::ffff:127.0.0.1', mapped],
+  ['::ffff:61.99.99.67', mapped],
+  ['xma093673', trueDate],
+  ['xma002908', trueDate],
+  ['rsmtp-qm-ot', ownProtocol],
+  ['ESMTP-TLS id 2088434', ownProtocol],
+  ['ESMTP-TLS id 5026665', ownProtocol],
+  ['smtpdEDUB8h', trueDate],
+  ['smtpd1PBsZT', trueDate],
+  ['by alpha by uid', firstBy],
+  ['Unknown/Local', wholeWord],
+  ['MTSSmtp', behindDate],
+  ['LMTPA;_', underscore],
+  ['aqHKNX2kSp', trueDate],
+  ['HTTPREST', ownProtocol],
+  ['4124973-137966', trueDate],
+  ['vashugins@juno.com', trueDate],
+  ['qmail 84907', inComment],
+  ['from userid 1002', inComment],
+]
+
+test('received: every hop as mail-parser has it, or the reason why not', { skip }, () => {
+  const wrong: string[] = []
+  const used = new Set<string>()
+  for (const { header, expected } of read<Row>('header-tables/received.json')) {
+    const want = (expected ?? {}) as WantReceived
+    const got = parseReceived(header)
+    const host = (one: WantHost | undefined): string | undefined => one?.Name ?? one?.IpAddr
+    const same =
+      got.from === host(want.from) &&
+      got.remoteAddress === want.from_ip &&
+      got.by === host(want.by) &&
+      got.for === want.for_ &&
+      got.via === want.via &&
+      // mail-parser tells protocols that it knows; we tell what stands there.
+      (want.with === undefined || got.with === want.with.toUpperCase()) &&
+      got.id === want.id &&
+      got.date?.at === (want.date ? epoch(want.date).at : undefined)
+    const known = hops.find(([part]) => header.includes(part))
+    if (known !== undefined && !same) used.add(known[0])
+    else if (!same) wrong.push(JSON.stringify({ header, got }))
+  }
+  assert.deepEqual(wrong, [])
+  // A row in the list that does agree has no place there.
+  assert.deepEqual([...used].sort(), hops.map(([part]) => part).sort())
+})
+
+test('a Received field of any text is read', () => {
+  const text = fc.string({
+    unit: fc.constantFrom(
+      'from ',
+      'by ',
+      '(',
+      ')',
+      '[',
+      ']',
+      ';',
+      '1.2.3.4',
+      '<',
+      '@',
+      ' ',
+      'with ',
+      'ESMTP',
+      ':',
+    ),
+  })
+  fc.assert(fc.property(text, (value) => void parseReceived(value)))
+})
 
 interface Case {
   readonly src: string
