@@ -2,7 +2,7 @@
 // closed form, or lists of them: none can bring in CR or LF. RFC 5322 sections 2.1.1, 2.2.3 and 3.6, RFC 2047, RFC 6532.
 
 import { writeEncodedWords } from './encoded-word-writer.ts'
-import type { HeaderText } from './header-text.ts'
+import { type HeaderText, headerText } from './header-text.ts'
 
 const lineWanted = 78
 /** A word beyond this is encoded, where that is allowed, so that no line comes near 998. */
@@ -104,10 +104,8 @@ export function writeItems(name: string, items: readonly string[], separator: ',
 /** Text that its author has written as it shall go: only its line ends are put in order. Beyond 78 it is folded at blanks. */
 export function writePrepared(name: string, value: string): string {
   const lines = value
-    .replace(/[\0\x0b\f\x7f]/g, '')
-    .toWellFormed()
     .split(/\r\n|\r|\n/)
-    .map((line) => line.trim())
+    .map((line) => headerText(line).trim())
     .filter((line) => line !== '')
   // Every line but the first is made a continuation, whatever it looks like.
   return `${lines.reduce((out, line, i) => foldWords(i === 0 ? out : `${out}\r\n\t`, line), `${name}: `)}\r\n`

@@ -10,7 +10,8 @@ export interface Parameter {
   readonly value: HeaderText
 }
 
-const token = /^[A-Za-z0-9!#$%&'*+\-.^_`{|}~]+$/
+// Without the three that RFC 2231 gives a meaning.
+const token = /^[A-Za-z0-9!#$&+\-.^_`{|}~]+$/
 const printable = /^[\x20-\x7e]*$/
 const pieceMax = 60
 
