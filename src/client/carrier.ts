@@ -145,6 +145,8 @@ export class Carrier {
   readonly pool: SessionPool
   readonly #options: CarrierOptions
   readonly #turns = new Map<string, Turns>()
+  /** Sessions that await the answer to a message, and may be told the next. */
+  readonly #busy = new Map<string, ClientSession[]>()
   readonly #tokens: TokenKeeper | undefined
   readonly #credentials: { readonly user: string; readonly password: string } | undefined
   #connectionCount = 0
@@ -176,11 +178,17 @@ export class Carrier {
     } catch (cause) {
       return run.end(this.#stopped('wait', signal, cause))
     }
-    try {
-      return await this.#carry(destination, run, signal)
-    } finally {
+    let inside = true
+    const leave = (): void => {
+      if (!inside) return
+      inside = false
       turns.leave()
       if (turns.insideCount === 0) this.#turns.delete(destination.key)
+    }
+    try {
+      return await this.#carry(destination, run, signal, turns, leave)
+    } finally {
+      leave()
     }
   }
 
@@ -195,7 +203,7 @@ export class Carrier {
       return run.end(this.#stopped('wait', signal, cause))
     }
     try {
-      const lease = await this.#lease(destination, newSearch(), signal)
+      const lease = await this.#lease(destination, signal)
       if ('phase' in lease) return run.end(lease)
       const { session } = lease
       const { hostName: host, address, port, tlsText: tls, capabilities } = session
@@ -220,23 +228,41 @@ export class Carrier {
     return turns
   }
 
-  async #carry(destination: Destination, run: Run, signal: AbortSignal): Promise<Carried> {
+  async #carry(
+    destination: Destination,
+    run: Run,
+    signal: AbortSignal,
+    turns: Turns,
+    leave: () => void,
+  ): Promise<Carried> {
     const search = newSearch()
     while (run.pendingCount > 0) {
       if (signal.aborted) return run.end(this.#stopped('wait', signal, signal.reason))
       const idle = search.mayReuse ? this.pool.take(destination.key) : undefined
+      const busy = search.mayReuse && idle === undefined ? this.#takeBusy(destination.key) : undefined
+      const found = idle ?? busy
+      const slot = found === undefined ? this.#slot(destination.key) : undefined
+      if (found === undefined && slot === undefined) {
+        await this.#change(destination.key, signal)
+        continue
+      }
       const lease =
-        idle === undefined
-          ? await this.#connect(destination, search, signal)
-          : { session: idle, reused: true }
+        found === undefined
+          ? await this.#connect(destination, search, slot as Slot, signal)
+          : { session: found, reused: true }
       if ('phase' in lease) return run.end(lease)
       const { session, reused } = lease
       const batch = run.batch(session)
       if (batch === undefined) {
-        this.pool.put(destination.key, session)
+        if (busy === undefined) this.pool.put(destination.key, session)
         continue
       }
-      const result = await session.deliver(batch.transaction, batch.stream, signal)
+      const sent =
+        busy === undefined
+          ? session.deliver(batch.transaction, batch.stream, signal)
+          : session.deliverNext(batch.transaction, batch.stream, signal)
+      session.onBodySent = () => this.#bodySent(destination.key, session, turns, leave)
+      const result = await sent
       if (session.usable) this.pool.put(destination.key, session)
       if (!signal.aborted && reused && isUntaken(result) && (batch.whole || !begun(result))) {
         // The idle connection was dead, or died on the way: the next one is new.
@@ -254,29 +280,75 @@ export class Carrier {
     return run.end(undefined)
   }
 
-  async #lease(destination: Destination, search: Search, signal: AbortSignal): Promise<Lease | Trouble> {
-    const idle = search.mayReuse ? this.pool.take(destination.key) : undefined
-    return idle === undefined ? this.#connect(destination, search, signal) : { session: idle, reused: true }
+  /**
+   * Only the answer is awaited: whoever waits for a turn may say the next message behind it (RFC 2920 section 3.1).
+   * The turn goes on, the connection stays: there are never more of those than allowed.
+   */
+  #bodySent(key: string, session: ClientSession, turns: Turns, leave: () => void): void {
+    const { messagesPerConnection = 100 } = this.#options
+    const most = Math.min(
+      messagesPerConnection,
+      session.capabilities.transactionsMax ?? messagesPerConnection,
+    )
+    if (turns.waitingCount === 0 || session.transactionCount >= most) return
+    this.#busy.set(key, [...(this.#busy.get(key) ?? []).filter((one) => one.nextUsable), session])
+    leave()
   }
 
-  async #connect(destination: Destination, search: Search, signal: AbortSignal): Promise<Lease | Trouble> {
-    const { key } = destination
-    let slot: Slot | undefined
+  #takeBusy(key: string): ClientSession | undefined {
+    const busy = this.#busy.get(key)
+    while (busy !== undefined && busy.length > 0) {
+      const session = busy.shift()
+      if (busy.length === 0) this.#busy.delete(key)
+      if (session?.nextUsable === true) return session
+    }
+    return undefined
+  }
+
+  #slot(key: string): Slot | undefined {
+    return this.pool.slot(key, this.#options.connectionsMax)
+  }
+
+  /** Until a session was given back or is gone, or the signal is aborted. */
+  async #change(key: string, signal: AbortSignal): Promise<void> {
     try {
-      // A turn is a place: what is in the way here is only the goodbye of an older connection.
-      while ((slot = this.pool.slot(key, this.#options.connectionsMax)) === undefined)
-        await this.pool.change(key, signal)
+      await this.pool.change(key, signal)
+    } catch (error) {
+      if (!signal.aborted) throw error
+    }
+  }
+
+  async #lease(destination: Destination, signal: AbortSignal): Promise<Lease | Trouble> {
+    for (;;) {
+      if (signal.aborted) return this.#stopped('wait', signal, signal.reason)
+      const idle = this.pool.take(destination.key)
+      if (idle !== undefined) return { session: idle, reused: true }
+      const slot = this.#slot(destination.key)
+      if (slot !== undefined) return await this.#connect(destination, newSearch(), slot, signal)
+      await this.#change(destination.key, signal)
+    }
+  }
+
+  /** The slot goes with the session, or is given back. */
+  async #connect(
+    destination: Destination,
+    search: Search,
+    slot: Slot,
+    signal: AbortSignal,
+  ): Promise<Lease | Trouble> {
+    let kept = false
+    try {
       const opened = await this.#openNext(destination, search, signal)
       if ('phase' in opened) return opened
       opened.onClosed = slot.release
-      slot = undefined
+      kept = true
       return { session: opened, reused: false }
     } catch (cause) {
       if (signal.aborted) return this.#stopped('connect', signal, cause)
       const text = cause instanceof Error ? cause.message : String(cause)
       return { phase: 'auth', status: 'pending', problem: 'AUTH', text, transcript: [], cause }
     } finally {
-      slot?.release()
+      if (!kept) slot.release()
     }
   }
 

@@ -123,6 +123,21 @@ describe('to our own server', () => {
     )
   })
 
+  for (const transactionsMax of [0, 7])
+    it(`many at once over two connections, at most ${transactionsMax || 'any number of'} on each: each arrives once, whole`, async () => {
+      const them = await server({ limits: { transactionsMax } })
+      const one = mailer(`smtp://127.0.0.1:${them.port}?connections=2`)
+      const raws = Array.from({ length: 200 }, (_, i) => `Subject: ${i}\r\n\r\n${`.line ${i}\r\n`.repeat(i)}`)
+      const results = await Promise.all(
+        raws.map((raw, i) => one.send({ ...message, to: `u${i}@them.test`, raw })),
+      )
+      assert.ok(results.every((each, i) => each.accepted[0] === `u${i}@them.test`))
+      assert.deepEqual(
+        them.taken.map((each) => `${each.to.join()} ${each.body.toString()}`).sort(),
+        raws.map((raw, i) => `u${i}@them.test ${raw}`).sort(),
+      )
+    })
+
   it('STARTTLS by policy, and what to do about a certificate that is not known or is for another name', async () => {
     const them = await server({ tls: () => context })
     const base = { host: '127.0.0.1', port: them.port }

@@ -319,6 +319,74 @@ describe('the pool', () => {
     assert.equal(peer.connectionCount, 1)
   })
 
+  it('the next message is said with the end of the last, and whole transactions cost one round trip', async () => {
+    const { mailer, peer } = make({}, { connectionsMax: 1 })
+    await mailer.verify()
+    const before = peer.chunkCount
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, i) => mailer.send({ ...message, to: `u${i}@them.test` })),
+    )
+    assert.ok(results.every((one, i) => one.accepted[0] === `u${i}@them.test`))
+    assert.deepEqual([peer.connectionCount, peer.messages.length], [1, 20])
+    assert.ok(peer.lines.indexOf('RCPT TO:<u19@them.test>') > 0)
+    // A body and the next commands come in one or two writes, not with an answer between them.
+    assert.ok(peer.chunkCount - before <= 41, `${peer.chunkCount - before} writes`)
+  })
+
+  for (const [what, answer] of [
+    ['sent away', '421 4.3.2 bye'],
+    ['lost', 'DROP'],
+  ] as const)
+    it(`${what} behind a message: that one is not sent again, the one begun behind it is`, async () => {
+      let first = true
+      const { mailer, peer } = make(
+        {
+          answer: (stage) => {
+            if (stage !== 'end' || !first) return undefined
+            first = false
+            return answer
+          },
+        },
+        { connectionsMax: 1 },
+      )
+      const [one, two, three] = await Promise.allSettled([
+        mailer.send({ ...message, to: 'one@them.test' }),
+        mailer.send({ ...message, to: 'two@them.test' }),
+        mailer.send({ ...message, to: 'three@them.test' }),
+      ])
+      assert.equal(one?.status, 'rejected')
+      assert.deepEqual([two?.status, three?.status], ['fulfilled', 'fulfilled'])
+      assert.deepEqual(
+        peer.messages.map((each) => each.rcpts[0]),
+        ['RCPT TO:<two@them.test>', 'RCPT TO:<three@them.test>'],
+      )
+    })
+
+  it('who gives up what was begun behind a message does not harm that message', async () => {
+    const clock = new VirtualClock()
+    const { mailer, peer } = make({ slow: { stage: 'end', ms: 1000, clock } }, { connectionsMax: 1 })
+    const stop = new AbortController()
+    const first = mailer.send({ ...message, to: 'one@them.test' })
+    const second = mailer.send({ ...message, to: 'two@them.test' }, { signal: stop.signal })
+    const third = mailer.send({ ...message, to: 'three@them.test' })
+    await clock.settle(60)
+    assert.ok(peer.lines.includes('RCPT TO:<two@them.test>'), 'it was begun')
+    stop.abort()
+    await assert.rejects(second, (error) => error instanceof TransportError && error.code === 'ABORTED')
+    for (let i = 0; i < 5; i++) {
+      await clock.advance(1000)
+      await clock.settle(60)
+    }
+    assert.deepEqual(
+      [(await first).accepted, (await third).accepted],
+      [['one@them.test'], ['three@them.test']],
+    )
+    assert.deepEqual(
+      peer.messages.map((each) => each.rcpts[0]),
+      ['RCPT TO:<one@them.test>', 'RCPT TO:<three@them.test>'],
+    )
+  })
+
   it('too many waiting are refused; ready() says when there is room', async () => {
     const { mailer, clock } = make({ answer: () => undefined }, { connectionsMax: 1, waitingMax: 1 })
     const first = mailer.send(message)

@@ -147,6 +147,13 @@ const clientTls = (options: OpenOptions, timeouts: SessionTimeouts) =>
 /** Where the body comes from when the transaction does not hold it. */
 export type BodyStream = (signal: AbortSignal) => AsyncIterable<Uint8Array>
 
+/** A transaction that was begun, and who waits for its result. */
+interface Waiting {
+  readonly stream: BodyStream | undefined
+  readonly finish: (result: TransactionResult) => void
+  abandoned?: boolean
+}
+
 /** One connection. Modes: opening, ready (`usable`), sending, leaving (QUIT said), gone. */
 export class ClientSession implements ConnectionHandler {
   /** Transactions begun. */
@@ -154,6 +161,8 @@ export class ClientSession implements ConnectionHandler {
   readonly openedAt: number
   /** Opportunistic TLS failed on an earlier connection, in words: this one is plain. */
   tlsProblem: string | undefined
+  /** Called once when all of a message is out and only its answer is awaited: the next may be said (`deliverNext`). */
+  onBodySent: (() => void) | undefined
   /** Called once when the connection is of no further use, whoever ended it. */
   onGone: (() => void) | undefined
   /** Called once, last: the connection exists no more. */
@@ -174,6 +183,8 @@ export class ClientSession implements ConnectionHandler {
   #opened: ((result: OpenResult) => void) | undefined
   #finished: ((result: TransactionResult) => void) | undefined
   #stream: BodyStream | undefined
+  /** Of the transaction that was begun behind the one under way. */
+  #next: Waiting | undefined
   #streamAbort: AbortController | undefined
   #drained: (() => void) | undefined
   #whenClosed: (() => void)[] = []
@@ -252,18 +263,63 @@ export class ClientSession implements ConnectionHandler {
     return new Promise((resolve) => {
       const stopWatching = fan.add(signal, () => this.#fail('aborted', 'stopped'))
       this.transactionCount++
-      this.#stream = stream
-      this.#finished = (result) => {
-        stopWatching()
-        this.#stream = undefined
-        this.#streamAbort?.abort()
-        this.#streamAbort = undefined
-        this.#finished = undefined
-        resolve(result)
-      }
+      this.#take({
+        stream,
+        finish: (result) => {
+          stopWatching()
+          resolve(result)
+        },
+      })
       this.#machine.begin(transaction)
       this.#turn()
     })
+  }
+
+  /** A transaction may be begun behind the one whose answer is awaited. */
+  get nextUsable(): boolean {
+    return !this.#gone && this.#machine.canBeginNext
+  }
+
+  /**
+   * As `deliver`, behind the message whose answer is awaited; only when `nextUsable`. An abort before its own turn does
+   * not touch that message: the connection ends after it.
+   */
+  deliverNext(
+    transaction: Transaction,
+    stream: BodyStream | undefined,
+    signal: AbortSignal,
+  ): Promise<TransactionResult> {
+    assert(this.nextUsable && this.#next === undefined, 'one transaction behind another')
+    return new Promise((resolve) => {
+      const waiting: Waiting = {
+        stream,
+        finish: (result) => {
+          stopWatching()
+          resolve(result)
+        },
+      }
+      const stopWatching = fan.add(signal, () => {
+        if (this.#next !== waiting) return this.#fail('aborted', 'stopped')
+        waiting.abandoned = true
+        const broken = { kind: 'broken', reason: 'stopped', stage: 'mail', mayHaveDelivered: false } as const
+        waiting.finish({ recipients: transaction.recipients.map(() => broken), answered: false })
+      })
+      this.transactionCount++
+      this.#next = waiting
+      this.#machine.beginNext(transaction)
+      this.#turn()
+    })
+  }
+
+  #take({ stream, finish }: Waiting): void {
+    this.#stream = stream
+    this.#finished = (result) => {
+      this.#stream = undefined
+      this.#streamAbort?.abort()
+      this.#streamAbort = undefined
+      this.#finished = undefined
+      finish(result)
+    }
   }
 
   /** Says QUIT and waits for its answer, shortly. Resolves when the connection is gone. */
@@ -348,6 +404,7 @@ export class ClientSession implements ConnectionHandler {
         case 'done':
           if (this.#machine.closed) this.#drop()
           this.#finished?.(event.result)
+          this.#takeNext()
           break
         case 'closed':
           this.#leave()
@@ -356,6 +413,21 @@ export class ClientSession implements ConnectionHandler {
     }
     this.#flush()
     this.#keepTime()
+    if (this.onBodySent !== undefined && this.#machine.canBeginNext) {
+      const tell = this.onBodySent
+      this.onBodySent = undefined
+      tell()
+    }
+  }
+
+  /** The one that was begun behind it is the one under way. */
+  #takeNext(): void {
+    const next = this.#next
+    if (next === undefined) return
+    this.#next = undefined
+    this.#take(next)
+    // Its caller has left; its body is not to go out.
+    if (next.abandoned === true) this.#fail('aborted', 'stopped')
   }
 
   #flush(): boolean {

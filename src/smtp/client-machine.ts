@@ -140,6 +140,8 @@ export class ClientMachine {
   #bytes: Uint8Array[] = []
 
   #transaction: Transaction | undefined
+  /** Its commands went out behind the message whose answer is awaited. */
+  #next: { readonly transaction: Transaction; readonly text: CommandLine } | undefined
   /** RSET comes first: the peer may still hold a transaction. */
   #dirty = false
   #rsetSent = false
@@ -180,6 +182,17 @@ export class ClientMachine {
 
   get tls(): TlsInfo | undefined {
     return this.#tls
+  }
+
+  /** All of a message is out, and its answer is not here: the next transaction may be said already (`beginNext`). */
+  get canBeginNext(): boolean {
+    return (
+      this.#state === 'end' &&
+      this.#next === undefined &&
+      !this.#bdat &&
+      this.#options.protocol === 'smtp' &&
+      this.capabilities.pipelining
+    )
   }
 
   /** Undefined: nothing is waited for. */
@@ -280,11 +293,34 @@ export class ClientMachine {
   begin(transaction: Transaction): void {
     assert(this.#state === 'ready', 'begin while not ready')
     assert(transaction.recipients.length > 0, 'a transaction has recipients')
-    this.transcript.beginTransaction()
+    this.#prepare(transaction, undefined)
+    if (this.#dirty) {
+      this.#rsetSent = true
+    }
+    if (this.#rsetSent && !this.capabilities.pipelining) this.#say(commands.rset)
+    else this.#send()
+  }
+
+  /**
+   * Starts a transaction behind the one whose answer is awaited; only when `canBeginNext`. Its 'done' follows the other's.
+   * RFC 2920 section 3.1: the end of a message may be the first "command" of a group.
+   */
+  beginNext(transaction: Transaction): void {
+    assert(this.canBeginNext, 'beginNext while there is no message whose answer alone is awaited')
+    assert(transaction.recipients.length > 0, 'a transaction has recipients')
+    let text = ''
+    const count = this.#groupSize(transaction, this.#choosesBdat(transaction))
+    for (let i = 0; i < count; i++) text += this.#command(transaction, i)
+    this.#next = { transaction, text: text as CommandLine }
+    this.#say(text as CommandLine)
+  }
+
+  /** The state at the beginning of a transaction; `said`: its commands are out already. */
+  #prepare(transaction: Transaction, said: CommandLine | undefined) {
+    this.transcript.beginTransaction(said)
     this.#transaction = transaction
     this.#state = 'flight'
     this.#repliedCount = 0
-    this.#sentCount = 0
     this.#mailReply = undefined
     this.#rcptReplies = []
     this.#acceptedCount = 0
@@ -294,15 +330,20 @@ export class ClientMachine {
     this.#encoder = undefined
     this.#repair = undefined
     this.#rsetSent = false
+    this.#bdat = this.#choosesBdat(transaction)
+    this.#sentCount = said === undefined ? 0 : this.#groupSize(transaction, this.#bdat)
+  }
+
+  #choosesBdat({ sizeBytes }: Transaction): boolean {
     const { chunking, pipelining } = this.capabilities
     // Never in LMTP: hosts differ in how many answers a refused BDAT LAST gets, one or one for each recipient.
     const mayChunk = chunking && this.#options.protocol === 'smtp'
-    this.#bdat = mayChunk && (!pipelining || transaction.sizeBytes >= this.#bdatBytesMin)
-    if (this.#dirty) {
-      this.#rsetSent = true
-    }
-    if (this.#rsetSent && !pipelining) this.#say(commands.rset)
-    else this.#send()
+    return mayChunk && (!pipelining || sizeBytes >= this.#bdatBytesMin)
+  }
+
+  /** MAIL, RCPT..., and DATA where it is said. */
+  #groupSize(transaction: Transaction, bdat: boolean): number {
+    return transaction.recipients.length + (bdat ? 1 : 2)
   }
 
   /** A slice of the body, after a 'body' event. */
@@ -557,7 +598,7 @@ export class ClientMachine {
   #send() {
     const transaction = this.#transaction
     assert(transaction !== undefined, 'a transaction is under way')
-    const count = transaction.recipients.length + (this.#bdat ? 1 : 2)
+    const count = this.#groupSize(transaction, this.#bdat)
     const until = this.capabilities.pipelining ? count : this.#sentCount + 1
     let text = this.#rsetSent && this.capabilities.pipelining ? (commands.rset as string) : ''
     while (this.#sentCount < until) text += this.#command(transaction, this.#sentCount++)
@@ -698,6 +739,10 @@ export class ClientMachine {
     const recipients = this.#results((_index, accepted) => this.#finalResult(accepted))
     this.#state = 'ready'
     this.#done(recipients)
+    const next = this.#next
+    if (next === undefined) return
+    this.#next = undefined
+    this.#prepare(next.transaction, next.text)
   }
 
   #finalResult(accepted: number): RecipientResult {
@@ -712,7 +757,7 @@ export class ClientMachine {
   #gone(answer: Reply, stage: TransactionStage) {
     const refused: RecipientResult = { kind: 'refused', reply: answer, stage }
     if (this.#mailReply === undefined && stage === 'mail') this.#mailReply = answer
-    this.#end(() => refused)
+    this.#end(() => refused, describeReply(answer))
   }
 
   #break(reason: string) {
@@ -724,10 +769,10 @@ export class ClientMachine {
         : this.#state === 'streaming'
           ? 'body'
           : 'end'
-    this.#end(() => ({ kind: 'broken', reason, stage, mayHaveDelivered: this.#bodyComplete }))
+    this.#end(() => ({ kind: 'broken', reason, stage, mayHaveDelivered: this.#bodyComplete }), reason)
   }
 
-  #end(undecided: () => RecipientResult) {
+  #end(undecided: () => RecipientResult, reason: string) {
     // LMTP: an answer that came for one recipient stays.
     const recipients = this.#results((_index, accepted) =>
       this.#bodyComplete && this.#finalReplies[accepted] !== undefined
@@ -736,6 +781,13 @@ export class ClientMachine {
     )
     this.#state = 'closed'
     this.#done(recipients)
+    const next = this.#next
+    if (next === undefined) return
+    this.#next = undefined
+    // Nobody has read more than its commands.
+    const broken: RecipientResult = { kind: 'broken', reason, stage: 'mail', mayHaveDelivered: false }
+    const all = next.transaction.recipients.map(() => broken)
+    this.#events.push({ kind: 'done', result: { recipients: all, answered: false } })
   }
 
   /** A recipient is refused by MAIL's answer, by its own, or is still in the game: then `rest` decides. */

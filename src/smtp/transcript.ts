@@ -47,8 +47,9 @@ export class Transcript {
     this.#add(`-- ${text}\r\n`)
   }
 
-  beginTransaction(): void {
-    this.#current = []
+  /** `said`: commands of it that went out with the end of the one before. */
+  beginTransaction(said?: string): void {
+    this.#current = said === undefined ? [] : [`C: ${said}`]
     this.#droppedCount = 0
   }
 
