@@ -48,9 +48,9 @@ interface Piece {
   readonly isApart: boolean
 }
 
-// An encoded-word with raw commas and the like, which many senders leave in. None that holds what could be read as an
-// address or a comment by a reader who knows no encoded-words.
-const encodedWord = /=\?[^?\s()<>@:;,"\\]{1,80}\?[BbQq]\?[^?\s()<>@:;"\\]*\?=/y
+// An encoded-word with raw commas and parentheses, which many senders leave in. None that holds what could be read as an
+// address by a reader who knows no encoded-words; a pair of parentheses is a comment to that reader, and the rest the same.
+const encodedWord = /=\?[^?\s()<>@:;,"\\]{1,80}\?[BbQq]\?(?:[^?\s()<>@:;"\\]|\([^?\s()<>@:;"\\]*\))*\?=/y
 const atom = /[^\s()<>[\]:;@,."\\]+/y
 const white = /\s+/y
 // dtext of RFC 5322 section 3.4.1 has all that is printable; what is not closed is no literal.
@@ -157,8 +157,9 @@ class ListReader {
   }
 
   #atom(): void {
-    const word =
-      (this.#text.startsWith('=?', this.#at) ? this.#match(encodedWord) : undefined) ?? this.#match(atom)
+    // Behind `@` and dots it is part of an address, and there a strict reader's commas count.
+    const mayBeEncoded = this.#text.startsWith('=?', this.#at) && !joins(this.#last())
+    const word = (mayBeEncoded ? this.#match(encodedWord) : undefined) ?? this.#match(atom)
     if (word === undefined) this.#add('atom', this.#text.charAt(this.#at))
     else this.#put('atom', word, word)
   }

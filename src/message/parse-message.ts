@@ -89,7 +89,7 @@ export interface ParsedMessage {
   readonly attachments: readonly Attachment[]
   readonly calendars: readonly CalendarItem[]
   readonly structure: MimePart
-  /** Of the whole message, nested ones included, in order of discovery. */
+  /** Of the whole message, messages within included; one within that is encoded has offsets of its own and its own list. */
   readonly defects: readonly MimeDefect[]
 }
 
@@ -213,7 +213,10 @@ function parseBytes(bytes: Buffer, limits: Partial<ParseLimits>, encodedDepth: n
 function readMessage(reading: Reading, root: MimePart): ParsedMessage {
   const { header, fields } = root
   const first = new Map<string, HeaderField>()
-  for (const field of fields) if (!first.has(field.name)) first.set(field.name, field)
+  for (const field of fields) {
+    if (!first.has(field.name)) first.set(field.name, field)
+    else if (single.has(field.name)) tell(reading, 'duplicate-field', root.start + field.start)
+  }
   const raw = (name: string): string => {
     const field = first.get(name)
     return field === undefined ? '' : fieldValueText(header, field)
@@ -244,6 +247,18 @@ function readMessage(reading: Reading, root: MimePart): ParsedMessage {
     defects: reading.defects,
   }
 }
+
+/** RFC 5322 section 3.6: there can be one. With two, readers differ in which they show. */
+const single = new Set([
+  'from',
+  'sender',
+  'reply-to',
+  'subject',
+  'date',
+  'message-id',
+  'in-reply-to',
+  'references',
+])
 
 const noAddresses: readonly HeaderAddress[] = []
 
@@ -298,21 +313,21 @@ function readContents(reading: Reading, root: MimePart): Contents {
 const contentOf = ({ bytes }: Reading, part: MimePart): Buffer =>
   bytes.subarray(part.bodyStart, Math.max(part.bodyStart, part.end))
 
-function tell({ defects, limits }: Reading, code: MimeDefectCode, part: MimePart): void {
-  if (defects.length < (limits.defectsMax ?? defaultMimeLimits.defectsMax))
-    defects.push({ code, offset: part.bodyStart })
+function tell({ defects, limits }: Reading, code: MimeDefectCode, offset: number): void {
+  if (defects.length < (limits.defectsMax ?? defaultMimeLimits.defectsMax)) defects.push({ code, offset })
 }
 
 function decodeContent(reading: Reading, part: MimePart): Buffer {
   const { bytes, isMalformed } = decodeTransfer(contentOf(reading, part), part.encoding)
-  if (isMalformed) tell(reading, 'bad-encoding', part)
+  if (isMalformed) tell(reading, 'bad-encoding', part.bodyStart)
   return bytes
 }
 
 function readText(reading: Reading, part: MimePart, files: Attachment[]): string {
   const octets = decodeContent(reading, part)
   const { text, defect } = decodeText(octets, part.parameters.get('charset') ?? htmlCharset(part, octets))
-  if (defect !== undefined) tell(reading, defect === 'unknown' ? 'unknown-charset' : 'bad-charset', part)
+  if (defect !== undefined)
+    tell(reading, defect === 'unknown' ? 'unknown-charset' : 'bad-charset', part.bodyStart)
   const lines = text.includes('\r') ? text.replace(/\r\n/g, '\n') : text
   if (part.contentType === 'text/html' || !lines.includes('begin ')) return lines
   const extracted = extractUuFiles(lines)

@@ -250,6 +250,7 @@ test('limits leave out and say so', () => {
     ...new Set(parseMessage(Buffer.from(text), limits).defects.map(({ code }) => code)),
   ]
   assert.deepEqual(codes(`a: ${'x'.repeat(100)}\n\nbody`, { headerBytesMax: 50 }), ['header-too-large'])
+  assert.deepEqual(codes('From: a@b.test\nFrom: c@d.test\n\n', {}), ['duplicate-field'])
   assert.deepEqual(codes('a: b\nc: d\ne: f\n\n', { fieldsMax: 2 }), ['too-many-fields'])
   assert.deepEqual(codes('Content-Type: a/b; c=d; e=f; g=h\n\n', { parametersMax: 1 }), [
     'too-many-parameters',
