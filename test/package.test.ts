@@ -168,6 +168,63 @@ socket.on('close', async () => { await listener.close(); await server.stop({ gra
     assert.match(said, /^250 2\.0\.0 kept in mind\r\n221 /m)
   })
 
+  test("package: the README's send example, from JavaScript and from TypeScript, loads nothing of the server", async () => {
+    const readme = readFileSync(join(root, 'README.md'), 'utf8')
+    const example = /```ts\n(import \{ createMailer \}[\s\S]*?)```/.exec(readme)?.[1]
+    assert.ok(example, 'README has the example')
+    writeFileSync(
+      join(project, 'sink.mjs'),
+      `import { accept, createSmtpServer, listen, realClock, reply } from 'posthouse/server'
+const server = createSmtpServer({
+  hostname: 'mx.example.test', kind: 'mx', clock: realClock,
+  session: () => ({
+    mail: () => accept, rcpt: () => accept,
+    data: () => ({ write() {}, abort() {}, finish: () => ({ kind: 'accept', reply: reply(250, '0.0', 'kept in mind') }) }),
+  }),
+})
+const listener = await listen({ host: '127.0.0.1', port: 0, clock: realClock, onConnection: (c) => server.accept(c) })
+console.log(listener.local.port)
+`,
+    )
+    const sink = spawn(process.execPath, [join(project, 'sink.mjs')], {
+      cwd: project,
+      env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    })
+    running.add(sink)
+    const [port] = await once(sink.stdout, 'data')
+    writeFileSync(
+      join(project, 'hooks.mjs'),
+      `import { registerHooks } from 'node:module'
+const loaded = []
+registerHooks({ load: (url, context, next) => { loaded.push(url); return next(url, context) } })
+process.on('exit', () => console.log(JSON.stringify(loaded.filter((url) => url.includes('node_modules')))))
+`,
+    )
+    for (const name of ['send.mjs', 'send.mts']) {
+      writeFileSync(
+        join(project, name),
+        example.replace('127.0.0.1:2525', `127.0.0.1:${String(port).trim()}`),
+      )
+      const said = execFileSync(process.execPath, ['--import', './hooks.mjs', name], {
+        cwd: project,
+        env,
+        encoding: 'utf8',
+        timeout: 20_000,
+      })
+      assert.match(said, /250 2\.0\.0 kept in mind/)
+      const loaded = JSON.parse(said.trim().split('\n').at(-1) ?? '[]') as string[]
+      assert.ok(loaded.some((url) => url.endsWith('/posthouse/dist/client/mailer.js')))
+      const other =
+        /\/dist\/(?:server|queue|relay|policy|store|http|posthouse|cli|testing)\/|\/(?:zod|pino|fastify|prom-client|commander)\//
+      assert.deepEqual(
+        loaded.filter((url) => other.test(url)),
+        [],
+      )
+    }
+    sink.kill('SIGKILL')
+  })
+
   for (const [type, file] of [
     ['commonjs', 'posthouse.config.ts'],
     ['commonjs', 'posthouse.config.js'],
