@@ -5,6 +5,7 @@ import { formatLocalPart, parseMailbox } from '../base/address.ts'
 import { ParseError } from '../base/cursor.ts'
 import type { Mailbox } from '../base/mailbox.ts'
 import { UsageError } from '../base/usage-error.ts'
+import { decodeWords } from './encoded-words.ts'
 import { type HeaderText, headerText } from './header-text.ts'
 import { writeItems, writePhrase } from './header-writer.ts'
 import type { AddressesInput, AddressGroup, AddressInput, NamedAddress } from './message-input.ts'
@@ -36,7 +37,7 @@ export function readAddresses(input: AddressesInput, field: string): readonly Ad
   for (let i = 0; i < input.length; i++) {
     const one = input[i] as AddressesInput
     if (one === undefined || one === null || one === '') continue
-    entries.push(...readAddresses(one, `${field}[${i}]`))
+    for (const entry of readAddresses(one, `${field}[${i}]`)) entries.push(entry)
     if (entries.length > addressesMax)
       throw new UsageError(field, `must have at most ${addressesMax} addresses`)
   }
@@ -109,9 +110,9 @@ function readList(text: string, field: string): readonly AddressEntry[] {
   return new ListReader(text.replace(/\r?\n(?=[ \t])/g, ''), field).read()
 }
 
-// One lexical element: quoted-string, angle-addr, literal, special, or a run of anything else.
+// One lexical element: quoted-string, angle-addr, literal, special, or a run of anything else. What is quoted is bounded.
 const element =
-  /"(?:[^"\\\r\n]|\\[^\r\n])*"|<(?:[^<>"\r\n]|"(?:[^"\\\r\n]|\\[^\r\n])*")*>|\[[^[\]\r\n]*\]|[,;:()<>"]|[\r\n]|[^,;:()<>"[\r\n]+|\[/y
+  /"(?:[^"\\\r\n]|\\[^\r\n]){0,2000}"|<(?:[^<>"\r\n]|"(?:[^"\\\r\n]|\\[^\r\n]){0,2000}"){0,2000}>|\[[^[\]\r\n]*\]|[,;:()<>"]|[\r\n]|[^,;:()<>"[\r\n]+|\[/y
 
 /** Reads `address-list`. One pass over the elements; comments are skipped, the last one stands in for a name that lacks. */
 class ListReader {
@@ -189,6 +190,7 @@ class ListReader {
     this.#endEntry()
     this.#entries.push({ kind: 'group', name: this.#group.name, members: this.#group.members })
     this.#group = undefined
+    if (this.#entries.length > addressesMax) this.#fail(`at most ${addressesMax} addresses`)
   }
 
   #endEntry(): void {
@@ -231,22 +233,6 @@ class ListReader {
       `expected ${expected} at character ${at + 1} of ${JSON.stringify(this.#text.slice(0, 100))}`,
     )
   }
-}
-
-const writtenWord = /=\?utf-8\?([BQ])\?([\x21-\x3e\x40-\x7e]*)\?=(?:[ \t]+(?==\?utf-8\?[BQ]\?))?/gi
-
-/** Encoded-words of UTF-8, which is what authors write by hand or take from a library. Others stay as they are. */
-function decodeWords(text: string): string {
-  if (!text.includes('=?')) return text
-  return text.replace(writtenWord, (_whole, encoding: string, content: string) => {
-    const octets = content
-      .replaceAll('_', ' ')
-      .replace(/=([0-9A-F]{2})/gi, (_match, hex: string) => String.fromCharCode(Number.parseInt(hex, 16)))
-    return Buffer.from(
-      encoding.toUpperCase() === 'B' ? content : octets,
-      encoding.toUpperCase() === 'B' ? 'base64' : 'latin1',
-    ).toString()
-  })
 }
 
 /** With SMTPUTF8 only where the local-part has other than ASCII; a domain alone goes as A-labels (RFC 5891). */

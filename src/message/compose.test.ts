@@ -503,3 +503,23 @@ test('files and URLs can be forbidden', () => {
       (error) => error instanceof UsageError && error.field === name,
     )
 })
+
+const hostile: Readonly<Record<string, string>> = {
+  'an open quote': `"${'a'.repeat(2_000_000)}`,
+  'many quotes': '"a" '.repeat(200_000),
+  'open brackets': '<'.repeat(1_000_000),
+  'a long address': `<${'a'.repeat(2_000_000)}>`,
+  'deep comments': '('.repeat(1_000_000),
+  'many comments': '(a)'.repeat(300_000),
+  'many commas': ','.repeat(1_000_000),
+  'many groups': 'a:;'.repeat(300_000),
+  backslashes: `"${'\\'.repeat(1_000_000)}`,
+}
+for (const [name, value] of Object.entries(hostile))
+  test(`an address list of ${name} ends in time, with a UsageError or without`, { timeout: 5000 }, () => {
+    try {
+      write({ cc: value })
+    } catch (error) {
+      if (!(error instanceof UsageError)) throw error
+    }
+  })

@@ -5,6 +5,8 @@ import { writeEncodedWords } from './encoded-word-writer.ts'
 import { type HeaderText, headerText } from './header-text.ts'
 
 const lineWanted = 78
+/** RFC 2047 section 2: a line that has an encoded-word. */
+const encodedLineWanted = 76
 /** A word beyond this is encoded, where that is allowed, so that no line comes near 998. */
 const wordCharsMax = 900
 
@@ -27,14 +29,14 @@ function writeText(line: string, value: string): string {
   const span = encodedSpan(value)
   if (span === undefined) return foldWords(line, value)
   const [start, end] = span
-  const before = foldWords(line, value.slice(0, start))
+  const before = foldWords(line, value.slice(0, start), encodedLineWanted)
   const encoded = writeEncodedWords(value.slice(start, end), before.length - lineStart(before))
   // A fold goes in front of the blanks that stand there, and takes none away.
   const blanks = before.length - before.trimEnd().length
   const middle = encoded.startsWith('\r\n')
     ? `${before.trimEnd()}\r\n${before.slice(before.length - blanks)}${encoded.slice(3)}`
     : before + encoded
-  return end === value.length ? middle : foldWords(middle, value.slice(end))
+  return end === value.length ? middle : foldWords(middle, value.slice(end), encodedLineWanted)
 }
 
 const lineStart = (text: string): number => text.lastIndexOf('\n') + 1
@@ -56,9 +58,9 @@ function encodedSpan(value: string): readonly [start: number, end: number] | und
 }
 
 /** Folds before white space, so that unfolding gives back every blank (RFC 5322 section 2.2.3). */
-function foldWords(line: string, value: string): string {
+function foldWords(line: string, value: string, wanted = lineWanted): string {
   let column = line.length - lineStart(line)
-  if (column + value.length <= lineWanted) return line + value
+  if (column + value.length <= wanted) return line + value
   let out = line
   const head = /^[^ \t]*/.exec(value)?.[0] ?? ''
   out += head
@@ -67,7 +69,7 @@ function foldWords(line: string, value: string): string {
   for (let match = foldable.exec(value); match !== null; match = foldable.exec(value)) {
     const [piece] = match
     const isBlank = piece.trimStart() === ''
-    if (column + piece.length > lineWanted && !isBlank) {
+    if (column + piece.length > wanted && !isBlank) {
       out += '\r\n'
       column = 0
     }
@@ -84,13 +86,12 @@ function foldWords(line: string, value: string): string {
 export function writeItems(name: string, items: readonly string[], separator: ',' | ';' | ''): string {
   let out = `${name}:`
   let column = out.length
+  const wanted = items.some((item) => item.includes('=?')) ? encodedLineWanted : lineWanted
   items.forEach((item, i) => {
     const text = i === items.length - 1 ? item : item + separator
     const firstLine = text.indexOf('\r\n')
     const width = firstLine === -1 ? text.length : firstLine
     // The first item is folded only where it fits a line of its own: a line with nothing but the name is legal and ugly.
-    // RFC 2047 section 2: a line with an encoded-word has 76.
-    const wanted = text.includes('=?') ? 76 : lineWanted
     if (column + 1 + width > wanted && (i > 0 || column + 1 + width > 990)) {
       out += '\r\n'
       column = 0

@@ -107,8 +107,8 @@ test('base64 gives back every octet in lines of 76, of the size that was foretol
 test('line ends: right octets are passed on, not copied, and time is linear', () => {
   const right = Buffer.from('a\r\nb\r\n')
   assert.equal(new LineEndWriter().push(right), right)
-  const many = Buffer.alloc(4_000_000, '\n')
-  assert.equal(run(new LineEndWriter(), [many]).length, 8_000_000)
+  const many = Buffer.alloc(400_000, '\n')
+  assert.equal(run(new LineEndWriter(), [many]).length, 800_000)
 })
 
 const rawCases: readonly (readonly [name: string, given: string, want: string])[] = [

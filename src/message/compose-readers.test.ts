@@ -1,5 +1,5 @@
-// Owns the property that another program reads what was meant: random messages, composed here and read by CPython's email
-// package, all in one process of it. Skipped where there is no python3.
+// Owns the property that readers see what was meant: random messages, composed here, read by our own parser and by CPython's
+// email package (all in one process of it; skipped where there is no python3).
 
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -7,7 +7,9 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { compose } from './compose.ts'
+import type { HeaderAddress } from './header-addresses.ts'
 import type { MessageInput } from './message-input.ts'
+import { parseMessage } from './parse-message.ts'
 
 const reader = `
 import sys, json, base64
@@ -98,20 +100,59 @@ const people = (list: unknown): readonly (readonly [string, string])[] =>
 const unify = (value: string | undefined): string | undefined =>
   value?.replace(/\r\n?|\n/g, '\n').replace(/\n+$/, '')
 
+const inputs = fc.sample(input, { numRuns: 400, seed: 20261121 })
+const raws = inputs.map((one) => {
+  const message = compose(one, { now: 0, random: seededRandom(1), hostname: 'h.test' })
+  return Buffer.from(message.bytes() ?? []).toString('base64')
+})
+
+test('random messages are ASCII in CRLF lines of at most 998 and keep their secrets', () => {
+  for (const encoded of raws) {
+    const raw = Buffer.from(encoded, 'base64').toString('latin1')
+    assert.doesNotMatch(raw, /\r(?!\n)|(?<!\r)\n|secret|[\x80-\xff\0]/)
+    for (const each of raw.split('\r\n')) assert.ok(each.length <= 998, `a line of ${each.length}`)
+    // RFC 2047 section 2.
+    for (const each of raw.split('\r\n'))
+      if (/=\?UTF-8\?[QB]\?/.test(each)) assert.ok(each.length <= 76, each)
+  }
+})
+
+const unquoted = (list: readonly HeaderAddress[]): unknown =>
+  list.map((entry) => (entry.kind === 'group' ? entry : [entry.name, entry.address.replaceAll('"', '')]))
+
+test('random messages are read by our own parser as they were meant', () => {
+  inputs.forEach((one, i) => {
+    const bytes = Buffer.from(raws[i] as string, 'base64')
+    const shown = `message ${i}: ${bytes.toString().slice(0, 1500)}`
+    const read = parseMessage(bytes)
+    assert.deepEqual(read.defects, [], shown)
+    assert.equal(read.subject, one.subject ?? '', shown)
+    assert.deepEqual(unquoted(read.from), people([one.from]), shown)
+    assert.deepEqual(unquoted(read.to), people(one.to), shown)
+    assert.deepEqual(unquoted(read.cc), people(one.cc ?? []), shown)
+    assert.deepEqual(
+      read.references,
+      ((one.references ?? []) as readonly string[]).map((id) => id.slice(1, -1)),
+      shown,
+    )
+    assert.equal(unify(read.text), unify((one.text ?? '') as string), shown)
+    assert.equal(unify(read.html), unify((one.html ?? '') as string), shown)
+    const files = (one.attachments ?? []).map((file) => [
+      file.filename,
+      Buffer.from(file.content as Uint8Array),
+    ])
+    assert.deepEqual(
+      read.attachments.map((file) => [file.filename, Buffer.from(file.content)]),
+      files,
+      shown,
+    )
+  })
+})
+
 const asked = spawnSync('python3', ['-c', 'import email'])
 const skip = asked.error !== undefined || asked.status !== 0 ? 'python3 is not here' : false
 
 test('random messages are read by CPython as they were meant', { skip, timeout: 120_000 }, () => {
-  const seed = 20261121
-  const inputs = fc.sample(input, { numRuns: 400, seed })
-  const raws = inputs.map((one) => {
-    const message = compose(one, { now: 0, random: seededRandom(1), hostname: 'h.test' })
-    const bytes = Buffer.from(message.bytes() ?? [])
-    const raw = bytes.toString('latin1')
-    assert.doesNotMatch(raw, /\r(?!\n)|(?<!\r)\n|secret|[\x80-\xff\0]/)
-    for (const each of raw.split('\r\n')) assert.ok(each.length <= 998, `a line of ${each.length}`)
-    return bytes.toString('base64')
-  })
   const run = spawnSync('python3', ['-c', reader], {
     input: raws.join('\n'),
     maxBuffer: 1 << 28,
