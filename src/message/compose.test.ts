@@ -8,6 +8,7 @@ import { UsageError } from '../base/usage-error.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { compose } from './compose.ts'
 import type { ComposeOptions, MessageInput, OpenableSource } from './message-input.ts'
+import { parseMessage } from './parse-message.ts'
 
 const now = Date.UTC(2026, 10, 21, 11, 33)
 const options = (more: Partial<ComposeOptions> = {}): ComposeOptions => ({
@@ -523,3 +524,49 @@ for (const [name, value] of Object.entries(hostile))
       if (!(error instanceof UsageError)) throw error
     }
   })
+
+test('all of it together is read by our own parser as it was meant, as 8bit and with SMTPUTF8 too', () => {
+  const input: MessageInput = {
+    from: 'Jörg <jörg@x.test>',
+    to: ['"A, B" <a@x.test>', { name: 'Gruppe ü', group: ['c@x.test', 'Ü <d@x.test>'] }],
+    subject: 'Einladung für alle',
+    text: 'Grüße an alle, die das lesen\n',
+    html: '<p>Grüße <img src="data:image/gif;base64,R0lGODlh"></p>',
+    attachDataUrls: true,
+    icalEvent: event,
+    attachments: [
+      { filename: 'Übersicht "neu" 100%.txt', content: 'a\rb\nc' },
+      { content: 'Subject: innen ü\n\nhallo ü\n', contentType: 'message/rfc822' },
+    ],
+  }
+  for (const more of [{}, { body8bit: true }, { body8bit: false }]) {
+    const message = compose(input, options(more))
+    assert.equal(message.needsSmtputf8, true)
+    const read = parseMessage(message.bytes() ?? new Uint8Array())
+    assert.deepEqual(read.defects, [])
+    assert.equal(read.subject, input.subject)
+    assert.deepEqual(read.from, [{ kind: 'mailbox', name: 'Jörg', address: 'jörg@x.test' }])
+    assert.deepEqual(read.to, [
+      { kind: 'mailbox', name: 'A, B', address: 'a@x.test' },
+      {
+        kind: 'group',
+        name: 'Gruppe ü',
+        members: [
+          { kind: 'mailbox', name: '', address: 'c@x.test' },
+          { kind: 'mailbox', name: 'Ü', address: 'd@x.test' },
+        ],
+      },
+    ])
+    assert.equal(read.text.trimEnd(), 'Grüße an alle, die das lesen')
+    assert.equal(read.calendars[0]?.method, 'REQUEST')
+    const related = read.attachments.find((one) => one.isRelated)
+    assert.deepEqual(Buffer.from(related?.content ?? []).toString(), 'GIF89a')
+    assert.ok(read.html.includes(`cid:${related?.contentId}`))
+    const note = read.attachments.find((one) => one.filename === 'Übersicht "neu" 100%.txt')
+    assert.equal(Buffer.from(note?.content ?? []).toString(), 'a\rb\nc')
+    assert.equal(
+      read.attachments.find((one) => one.contentType === 'message/rfc822')?.message?.subject,
+      'innen ü',
+    )
+  }
+})
