@@ -98,7 +98,7 @@ export interface MailerOptions {
   readonly timeouts?: Partial<SessionTimeouts>
   /** DNS servers for mx: '192.0.2.53', '[2001:db8::53]:53'. Default: the system's. */
   readonly dnsServers?: readonly string[]
-  /** Every line of every conversation; `true` keeps the lines in errors only, as without it. */
+  /** Told of every line of every conversation as it is said; errors carry theirs without it. */
   readonly transcript?: (line: TranscriptLine) => void
   /** Fields that a message does not set itself. */
   readonly defaults?: Partial<MessageInput>
