@@ -526,9 +526,13 @@ for (const [name, make, size] of hostile)
       }
       return best
     }
-    const one = time(size / 2)
-    const two = time(size)
-    assert.ok(two < 1000, `${two} ms`)
-    // Quadratic is a ratio of 4; small times are noise.
-    assert.ok(two < 30 || two / one < 3.4, `${one} ms, then ${two} ms`)
+    // Quadratic is a ratio of 4, every time; small times are noise, and so is a busy machine once.
+    let told = ''
+    for (let attempt = 0; attempt < 4; attempt++) {
+      const one = time(size / 2)
+      const two = time(size)
+      if (two < 30 || (two < 1000 && two / one < 3.4)) return
+      told = `${one} ms, then ${two} ms`
+    }
+    assert.fail(told)
   })
