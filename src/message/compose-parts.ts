@@ -409,10 +409,14 @@ export function writeHeaderValue(name: string, value: HeaderValue, field: string
   if (typeof value === 'string') return writeUnstructured(name, headerText(value))
   if (typeof value === 'number') return writeUnstructured(name, headerText(String(value)))
   if (value instanceof Date) return `${name}: ${formatDate(validTime(value, field))}\r\n`
-  if (typeof value === 'object' && typeof value.value === 'string')
-    return value.prepared === true
-      ? writePrepared(name, value.value)
-      : writeUnstructured(name, headerText(value.value))
+  if (typeof value === 'object' && typeof value.value === 'string') {
+    if (value.prepared !== true) return writeUnstructured(name, headerText(value.value))
+    const written = writePrepared(name, value.value)
+    // RFC 5322 section 2.1.1; what is prepared is not encoded, so it must be possible to fold it.
+    if (written.split('\r\n').some((line) => Buffer.byteLength(line) > 998))
+      throw new UsageError(field, 'has a word or a blank that is too long for a line')
+    return written
+  }
   throw new UsageError(field, 'must be a string, a number, a Date, a list of them, or { prepared, value }')
 }
 

@@ -215,6 +215,7 @@ const mistakes: readonly (readonly [input: object, field: string])[] = [
   [{ headers: { 'X A': 'b' } }, 'headers.X A'],
   [{ headers: { 'X:\r\nBcc': 'b' } }, 'headers.X:\r\nBcc'],
   [{ headers: { X: {} } }, 'headers.X'],
+  [{ headers: { X: { prepared: true, value: 'ü'.repeat(600) } } }, 'headers.X'],
   [{ messageId: '<a b>' }, 'messageId'],
   [{ references: '<a\u00fc@b>' }, 'references'],
   [{ date: 'no date' }, 'date'],
