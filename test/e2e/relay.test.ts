@@ -275,13 +275,23 @@ describe('route by configuration', () => {
     assert.doesNotMatch(JSON.stringify(report), /wrongwrong|d3Jvbmd3cm9uZ/)
   })
 
-  it('opportunistic STARTTLS falls back to plain on a fresh connection; policy must does not', async (t) => {
+  it('opportunistic STARTTLS falls back to plain on a fresh connection', async (t) => {
     const world = World.for(t)
     const sink = await world.sink({ capabilities: ['STARTTLS', 'PIPELINING'], brokenTls: true })
-    const server = await world.toSink(sink, { relay: { tls: { 'must.test': 'must' } } })
+    const server = await world.toSink(sink)
     await server.event(await server.accept(letter), 'delivered')
     assert.equal(sink.peer.messages.length, 1)
     assert.ok(sink.peer.connectionCount >= 2)
+  })
+
+  it('where the policy is must, a broken STARTTLS puts the mail off and nothing goes in plain', async (t) => {
+    const world = World.for(t)
+    const sink = await world.sink({ capabilities: ['STARTTLS', 'PIPELINING'], brokenTls: true })
+    const server = await world.toSink(sink, {
+      delivery: { routes: { '*': `smtp://127.0.0.1:${sink.port}?tls=must` } },
+    })
+    await server.event(await server.accept(letter), 'deferred')
+    assert.equal(sink.peer.messages.length, 0)
   })
 })
 
