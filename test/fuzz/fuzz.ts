@@ -3,6 +3,8 @@
 
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import type { Random } from '../../src/base/random.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
 
@@ -30,6 +32,41 @@ export function eachSeed(run: (chance: Chance, seed: number) => void): number {
     seed++
   } while (performance.now() < end)
   return seed - first
+}
+
+/** Octets of the heap behind a collection. */
+export function heapBytes(): number {
+  setFlagsFromString('--expose-gc')
+  const collect = runInNewContext('gc') as () => void
+  collect()
+  collect()
+  return process.memoryUsage().heapUsed
+}
+
+/** As eachSeed; and the heap at the end is at most 16 MB above that behind the first 500 runs. Tells what it did. */
+export function eachSeedWithoutGrowth(run: (chance: Chance, seed: number) => void): string {
+  let warm: number | undefined
+  let left = 500
+  const count = eachSeed((chance, seed) => {
+    run(chance, seed)
+    if (--left === 0) warm = heapBytes()
+  })
+  if (warm === undefined) return `${count} runs`
+  const grown = heapBytes() - warm
+  if (grown > 16 * 1024 * 1024) throw new Error(`the heap grew by ${grown} octets in ${count} runs`)
+  return `${count} runs, heap ${(warm / 1e6).toFixed(1)} MB, at the end ${((warm + grown) / 1e6).toFixed(1)} MB`
+}
+
+/** CPU of this process for `work`, in ms; above `limitMs` the least of four, since another thread's work counts too. */
+export function cpuMs(work: () => void, limitMs: number): number {
+  let least = Number.POSITIVE_INFINITY
+  for (let i = 0; i < 4 && least > limitMs; i++) {
+    const start = process.cpuUsage()
+    work()
+    const { user, system } = process.cpuUsage(start)
+    least = Math.min(least, (user + system) / 1000)
+  }
+  return least
 }
 
 export class Chance {

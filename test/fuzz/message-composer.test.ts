@@ -3,9 +3,15 @@
 
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { compose, type MessageInput, parseMessage, UsageError } from '../../src/message.ts'
+import {
+  type ComposedMessage,
+  compose,
+  type MessageInput,
+  parseMessage,
+  UsageError,
+} from '../../src/message.ts'
 import { seededRandom } from '../../src/testing/seeded-random.ts'
-import { type Chance, eachSeed } from './fuzz.ts'
+import { type Chance, cpuMs, eachSeedWithoutGrowth } from './fuzz.ts'
 
 const pieces = [
   'a@b.test', 'Ann <a@b.test>', '"', '<', '>', ',', ';', ':', '(', ')', '\\', '[', ']', '@', '=', '?', '=?', '?=', '=?utf-8?q?', '%', '*', "'",
@@ -53,16 +59,15 @@ function invent(chance: Chance): MessageInput {
 const own =
   /^(?:Date|From|Reply-To|To|Cc|Subject|Message-ID|References|X-Own|X-Prepared|List-(?:Help|ID)|MIME-Version|Content-(?:Type|Transfer-Encoding|Disposition|ID)): |^[ \t]+\S/
 
-test('fuzz: the composer of messages', () => {
-  eachSeed((chance, seed) => {
+test('fuzz: the composer of messages', (t) => {
+  let worst = 0
+  const told = eachSeedWithoutGrowth((chance, seed) => {
     const input = invent(chance)
+    const body8bit = chance.maybe(0.5)
+    const make = (): ComposedMessage =>
+      compose(input, { now: 0, random: seededRandom(seed), hostname: 'h.test', body8bit })
     try {
-      const message = compose(input, {
-        now: 0,
-        random: seededRandom(seed),
-        hostname: 'h.test',
-        body8bit: chance.maybe(0.5),
-      })
+      const message = make()
       const bytes = Buffer.from(message.bytes() ?? [])
       assert.equal(message.sizeBytes, bytes.length)
       const raw = bytes.toString('latin1')
@@ -71,8 +76,13 @@ test('fuzz: the composer of messages', () => {
       for (const line of raw.split('\r\n')) assert.ok(line.length <= 998, `a line of ${line.length}`)
       for (const line of raw.slice(0, raw.indexOf('\r\n\r\n')).split('\r\n')) assert.match(line, own)
       assert.deepEqual(parseMessage(bytes).defects, [])
+      const limitMs = Math.max(100, bytes.length / 1000)
+      const ms = cpuMs(() => void make().bytes(), limitMs)
+      worst = Math.max(worst, ms)
+      assert.ok(ms <= limitMs, `${bytes.length} octets took ${ms} ms`)
     } catch (error) {
       if (!(error instanceof UsageError)) throw new Error(`${JSON.stringify(input)}`, { cause: error })
     }
   })
+  t.diagnostic(`${told}, the longest ${worst.toFixed(1)} ms`)
 })
