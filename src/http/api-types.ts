@@ -1,0 +1,453 @@
+// Owns the shapes of the public HTTP API, version 1: what goes over the wire as JSON, and the paths. The routes answer
+// these, the console and the test kit read them (types only), the schemas of the requests satisfy them.
+// Times are epoch milliseconds, sizes bytes. Errors are problem documents (RFC 9457, problem.ts).
+
+import type { MailboxCounts, MailCounts, MailSummary } from '../store/mail-view.ts'
+
+export type { MailboxCounts, MailCounts, MailSummary }
+
+// ---- who asks: GET, POST, DELETE /v1/session ---------------------------------------------------------------------
+
+/** POST {account, password} sets an HttpOnly cookie; writes by cookie carry `x-posthouse-csrf`. Programs send `Authorization: Bearer`. */
+export interface SessionView {
+  /** open: the catcher on a loopback address without login. */
+  readonly mode: 'open' | 'login'
+  readonly authenticated: boolean
+  readonly account?: string
+  readonly role?: 'admin' | 'user'
+  /** To be sent as `x-posthouse-csrf` with every write. */
+  readonly csrf?: string
+  readonly scopes: readonly Scope[]
+  readonly server: {
+    readonly version: string
+    readonly hostname: string
+    readonly mode: string
+    readonly product: 'server' | 'catcher'
+  }
+}
+
+export type Scope = 'mail:read' | 'mail:write' | 'send' | 'queue' | 'admin'
+
+// ---- kept mail: /v1/messages -------------------------------------------------------------------------------------
+
+/** GET /v1/messages?q=&account=&mailbox=&limit=&cursor=&order= */
+export interface MailList {
+  readonly items: readonly MailSummary[]
+  readonly cursor?: string
+  /** Of the scope without `q`. */
+  readonly counts: MailCounts
+  /** What of `q` was not understood, a sentence each; the rest was searched for. */
+  readonly warnings: readonly string[]
+}
+
+export interface AddressView {
+  readonly name: string
+  /** '' where the field has none that can be used. */
+  readonly address: string
+}
+
+export interface AttachmentView {
+  /** 'part' of /v1/messages/:id/parts/:part, as in IMAP: '1.2'; 'uu1'.. for files out of the text. */
+  readonly part: string
+  readonly filename: string
+  readonly contentType: string
+  readonly sizeBytes: number
+  readonly disposition: string
+  readonly contentId?: string
+  readonly isRelated: boolean
+}
+
+export interface PartView {
+  readonly part: string
+  readonly contentType: string
+  readonly charset?: string
+  readonly encoding: string
+  readonly disposition: string
+  readonly filename?: string
+  readonly sizeBytes: number
+  readonly children: readonly PartView[]
+}
+
+/** GET /v1/messages/:id (kept mail and messages that are only in the queue or its timeline). */
+export interface MessageView {
+  readonly id: string
+  /** Absent where no mailbox keeps it. */
+  readonly summary?: MailSummary
+  readonly hasBody: boolean
+  readonly subject: string
+  readonly from: readonly AddressView[]
+  readonly sender: readonly AddressView[]
+  readonly replyTo: readonly AddressView[]
+  readonly to: readonly AddressView[]
+  readonly cc: readonly AddressView[]
+  readonly bcc: readonly AddressView[]
+  readonly date?: number
+  readonly messageId?: string
+  readonly envelope: { readonly from: string; readonly to: readonly string[] }
+  readonly sizeBytes: number
+  readonly text: string
+  /** Served at /v1/messages/:id/html with a policy of its own; never put this into a page. */
+  readonly hasHtml: boolean
+  readonly hasRemoteContent: boolean
+  readonly attachments: readonly AttachmentView[]
+  readonly structure: PartView
+  readonly headers: readonly { readonly name: string; readonly value: string }[]
+  readonly links: readonly { readonly url: string; readonly text: string }[]
+  readonly defects: readonly string[]
+  readonly listUnsubscribe?: { readonly urls: readonly string[]; readonly oneClick: boolean }
+  readonly calendars: readonly { readonly method: string; readonly text: string }[]
+  readonly tags: readonly string[]
+  readonly metadata: Readonly<Record<string, string>>
+}
+
+/** GET /v1/messages/:id/timeline */
+export interface TimelineView {
+  readonly id: string
+  readonly receivedAt: number
+  readonly origin: Readonly<Record<string, string>>
+  readonly deliveries: readonly DeliveryView[]
+  readonly events: readonly {
+    readonly at: number
+    readonly kind: string
+    readonly seq?: number
+    /** One sentence for people. */
+    readonly text: string
+    readonly data: Readonly<Record<string, unknown>>
+  }[]
+  /** The SMTP conversation of how it came, where it was recorded; credentials masked. */
+  readonly conversation: readonly {
+    readonly at: number
+    readonly from: 'C' | 'S' | '-'
+    readonly line: string
+  }[]
+}
+
+/** GET /v1/messages/:id/checks */
+export interface ChecksView {
+  readonly checks: readonly CheckView[]
+  readonly htmlSupport?: HtmlSupportView
+}
+
+export interface CheckView {
+  /** 'authentication.spf', 'text-part', 'size.clipping', 'list-unsubscribe', 'images.weight', 'accessibility.alt' ... */
+  readonly id: string
+  readonly level: 'ok' | 'info' | 'warning' | 'error' | 'unknown'
+  readonly title: string
+  /** What to do about it. */
+  readonly advice?: string
+  readonly details: readonly string[]
+}
+
+export interface HtmlSupportView {
+  /** 0..100, share of the clients' versions that support all features in use, weighted evenly. */
+  readonly score: number
+  readonly dataDate: string
+  readonly features: readonly {
+    readonly slug: string
+    readonly title: string
+    readonly url: string
+    readonly supported: number
+    readonly partial: number
+    readonly unsupported: number
+    readonly clients: readonly {
+      readonly family: string
+      readonly platform: string
+      readonly support: 'y' | 'a' | 'n' | 'u'
+      readonly note?: string
+    }[]
+    /** Where it stands in the HTML: line numbers, at most 20. */
+    readonly lines: readonly number[]
+  }[]
+}
+
+/** POST /v1/messages/:id/links: follows the links through the guarded fetcher, on request only. */
+export interface LinkCheckView {
+  readonly links: readonly {
+    readonly url: string
+    readonly status?: number
+    readonly error?: string
+    readonly finalUrl?: string
+  }[]
+}
+
+/** PATCH /v1/messages/:id, and POST /v1/messages/actions with ids or q. */
+export interface MailActBody {
+  readonly act: 'read' | 'unread' | 'star' | 'unstar' | 'tag' | 'untag' | 'delete'
+  readonly ids?: readonly string[]
+  /** All that the search finds in account and mailbox; '' is everything there. */
+  readonly q?: string
+  readonly account?: string
+  readonly mailbox?: string
+  /** For tag and untag. */
+  readonly tags?: readonly string[]
+}
+export interface CountView {
+  readonly count: number
+}
+
+/** GET /v1/mailboxes, GET /v1/tags */
+export interface MailboxesView {
+  readonly items: readonly MailboxCounts[]
+}
+export interface TagsView {
+  readonly items: readonly { readonly tag: string; readonly count: number }[]
+}
+
+// ---- sending: POST /v1/messages ----------------------------------------------------------------------------------
+
+/** JSON as in posthouse/message (attachments: `content` in base64 with `encoding`), or message/rfc822 with ?from=&to=. */
+export interface SendResult {
+  readonly id: string
+  readonly messageId: string
+  readonly accepted: readonly string[]
+  readonly scheduledAt?: number
+}
+export interface SendBatchResult {
+  readonly items: readonly (
+    | ({ readonly ok: true } & SendResult)
+    | {
+        readonly ok: false
+        readonly error: {
+          readonly title: string
+          readonly detail?: string
+          readonly errors?: readonly { readonly path: string; readonly message: string }[]
+        }
+      }
+  )[]
+}
+
+// ---- queue: /v1/queue --------------------------------------------------------------------------------------------
+
+export interface DeliveryView {
+  /** '<message>-<seq>' */
+  readonly id: string
+  readonly messageId: string
+  readonly recipient: string
+  readonly domain: string
+  readonly destination: string
+  readonly state: 'waiting' | 'active' | 'held'
+  readonly receivedAt: number
+  readonly reversePath: string
+  readonly nextTryAt?: number
+  readonly expiresAt: number
+  readonly attemptCount: number
+  readonly lastError?: string
+  readonly lastStatus?: string
+  readonly lastAttemptAt?: number
+  /** Why it waits, in plain sentences. */
+  readonly explanation: string
+}
+/** GET /v1/queue?destination=&domain=&state=&limit=&cursor= */
+export interface QueueList {
+  readonly items: readonly DeliveryView[]
+  readonly cursor?: string
+}
+/** GET /v1/queue/destinations */
+export interface DestinationsView {
+  readonly items: readonly DestinationView[]
+  readonly waiting: number
+  readonly active: number
+  readonly held: number
+  readonly oldestDueAt?: number
+}
+export interface DestinationView {
+  readonly destination: string
+  readonly waiting: number
+  readonly active: number
+  readonly held: number
+  readonly nextDueAt?: number
+  readonly oldestAt?: number
+  readonly lastError?: string
+  readonly blockedUntil?: number
+  readonly failureCount: number
+  /** Per minute, the last 60, oldest first. */
+  readonly history: {
+    readonly delivered: readonly number[]
+    readonly deferred: readonly number[]
+    readonly failed: readonly number[]
+  }
+}
+/** POST /v1/queue/actions */
+export interface QueueActBody {
+  readonly act: 'hold' | 'release' | 'retry' | 'bounce' | 'delete' | 'reroute'
+  readonly filter: {
+    readonly ids?: readonly string[]
+    readonly destination?: string
+    readonly domain?: string
+    readonly state?: 'waiting' | 'held'
+  }
+  /** Needed for an empty filter. */
+  readonly all?: boolean
+  /** For reroute: 'smtp:host:port' and the like. */
+  readonly to?: string
+}
+export interface QueueActView {
+  readonly count: number
+  readonly busyCount: number
+}
+
+// ---- numbers over time: GET /v1/stats?minutes=60 ------------------------------------------------------------------
+
+export interface StatsView {
+  readonly now: number
+  readonly startedAt: number
+  /** Buckets of `stepMs`, oldest first; all series have as many. */
+  readonly stepMs: number
+  readonly at: readonly number[]
+  readonly series: {
+    readonly accepted: readonly number[]
+    readonly refused: readonly number[]
+    readonly delivered: readonly number[]
+    readonly deferred: readonly number[]
+    readonly failed: readonly number[]
+    /** Milliseconds from acceptance to delivery, median and 95th; null where nothing was delivered. */
+    readonly latencyP50: readonly (number | null)[]
+    readonly latencyP95: readonly (number | null)[]
+    readonly connections: readonly number[]
+  }
+  readonly queue: {
+    readonly waiting: number
+    readonly active: number
+    readonly held: number
+    readonly oldestDueAt?: number
+  }
+  readonly memoryRssBytes: number
+  readonly diskFreeBytes?: number
+  readonly listeners: readonly {
+    readonly name: string
+    readonly address: string
+    readonly port: number
+    readonly tls: string
+    readonly connectionCount: number
+  }[]
+  readonly version: string
+  readonly hostname: string
+  readonly mode: string
+}
+
+// ---- events: GET /v1/events (SSE; `Last-Event-ID` resumes) ---------------------------------------------------------
+
+/** `event:` is the kind, `id:` the number, `data:` this as JSON. 'hello' comes first with the head; 'lost' where entries are gone: load anew. */
+export interface EventView {
+  readonly seq: number
+  readonly at: number
+  readonly kind: string
+  readonly messageId?: string
+  readonly data: Readonly<Record<string, unknown>>
+}
+
+// ---- administration ----------------------------------------------------------------------------------------------
+
+/** /v1/accounts */
+export interface AccountItem {
+  readonly name: string
+  readonly enabled: boolean
+  readonly source: 'config' | 'store'
+  readonly hasPassword: boolean
+  readonly role: 'admin' | 'user'
+  readonly createdAt?: number
+}
+/** /v1/domains */
+export interface DomainItem {
+  readonly name: string
+  readonly source: 'config' | 'store'
+  readonly accountCount: number
+  readonly aliases: readonly { readonly from: string; readonly to: readonly string[] }[]
+  readonly catchAll?: string
+}
+/** /v1/tokens; the secret comes once, with POST. */
+export interface TokenItem {
+  readonly id: string
+  readonly name: string
+  readonly scopes: readonly Scope[]
+  /** Only this account's mail, or this inbox of the catcher. */
+  readonly account?: string
+  readonly mailbox?: string
+  readonly createdAt: number
+  readonly lastUsedAt?: number
+  readonly expiresAt?: number
+}
+export interface TokenCreated extends TokenItem {
+  readonly secret: string
+}
+/** /v1/webhooks */
+export interface WebhookItem {
+  readonly id: string
+  readonly url: string
+  readonly kinds: readonly string[]
+  readonly enabled: boolean
+  readonly createdAt: number
+  readonly state: {
+    readonly deliveredSeq: number
+    readonly failureCount: number
+    readonly lastError?: string
+    readonly nextTryAt?: number
+    readonly deadCount: number
+  }
+}
+/** /v1/routes: mail of an address as HTTP requests. */
+export interface InboundRouteItem {
+  readonly id: string
+  readonly address: string
+  readonly url: string
+  readonly format: 'parsed' | 'raw'
+  readonly enabled: boolean
+}
+/** GET /v1/config: as `posthouse config explain` says it; secrets masked. */
+export interface ConfigView {
+  readonly file?: string
+  readonly items: readonly {
+    readonly key: string
+    readonly value: unknown
+    readonly source: 'default' | 'file' | 'environment' | 'flag'
+    readonly help?: string
+  }[]
+}
+
+// ---- the catcher's faults: /v1/faults ------------------------------------------------------------------------------
+
+export type FaultStage =
+  | 'connect'
+  | 'ehlo'
+  | 'starttls'
+  | 'auth'
+  | 'mail'
+  | 'rcpt'
+  | 'data'
+  | 'message'
+  | 'after-message'
+
+export interface FaultRule {
+  readonly id: string
+  readonly enabled: boolean
+  readonly stage: FaultStage
+  /** All that are given must hold; `*` stands for anything in a pattern. */
+  readonly match?: {
+    readonly recipient?: string
+    readonly sender?: string
+    readonly login?: string
+    readonly inbox?: string
+    readonly peer?: string
+  }
+  readonly fault:
+    | { readonly kind: 'reply'; readonly code: number; readonly status?: string; readonly text?: string }
+    | { readonly kind: 'reset' }
+    | { readonly kind: 'close' }
+    | { readonly kind: 'delay'; readonly ms: number }
+    /** The reply comes in pieces of `bytes` every `ms`. */
+    | { readonly kind: 'trickle'; readonly bytes: number; readonly ms: number }
+    | { readonly kind: 'tls-alert' }
+    | { readonly kind: 'greylist'; readonly seconds: number }
+    | { readonly kind: 'size-limit'; readonly bytes: number }
+    | { readonly kind: 'rate-limit'; readonly messages: number; readonly seconds: number }
+  /** 0..1, default 1; decided by the seed, so that a run repeats. */
+  readonly probability?: number
+  /** At most so often. */
+  readonly times?: number
+  readonly firedCount: number
+}
+export interface FaultsView {
+  readonly seed: number
+  readonly items: readonly FaultRule[]
+  readonly profiles: readonly { readonly name: string; readonly text: string }[]
+}
