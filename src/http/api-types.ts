@@ -2,8 +2,10 @@
 // these, the console and the test kit read them (types only), the schemas of the requests satisfy them.
 // Times are epoch milliseconds, sizes bytes. Errors are problem documents (RFC 9457, problem.ts).
 
+import type { FaultRule } from '../policy/fault-rules.ts'
 import type { MailboxCounts, MailCounts, MailSummary } from '../store/mail-view.ts'
 
+export type { Fault, FaultMatch, FaultRule, FaultRuleInput, FaultStage } from '../policy/fault-rules.ts'
 export type { MailboxCounts, MailCounts, MailSummary }
 
 // ---- who asks: GET, POST, DELETE /v1/session ---------------------------------------------------------------------
@@ -404,48 +406,8 @@ export interface ConfigView {
   }[]
 }
 
-// ---- the catcher's faults: /v1/faults ------------------------------------------------------------------------------
+// ---- the catcher's faults: /v1/faults, /v1/faults/:id, /v1/faults/profiles/:name, /v1/faults/restart ------------------------------------------------------------------------------
 
-export type FaultStage =
-  | 'connect'
-  | 'ehlo'
-  | 'starttls'
-  | 'auth'
-  | 'mail'
-  | 'rcpt'
-  | 'data'
-  | 'message'
-  | 'after-message'
-
-export interface FaultRule {
-  readonly id: string
-  readonly enabled: boolean
-  readonly stage: FaultStage
-  /** All that are given must hold; `*` stands for anything in a pattern. */
-  readonly match?: {
-    readonly recipient?: string
-    readonly sender?: string
-    readonly login?: string
-    readonly inbox?: string
-    readonly peer?: string
-  }
-  readonly fault:
-    | { readonly kind: 'reply'; readonly code: number; readonly status?: string; readonly text?: string }
-    | { readonly kind: 'reset' }
-    | { readonly kind: 'close' }
-    | { readonly kind: 'delay'; readonly ms: number }
-    /** The reply comes in pieces of `bytes` every `ms`. */
-    | { readonly kind: 'trickle'; readonly bytes: number; readonly ms: number }
-    | { readonly kind: 'tls-alert' }
-    | { readonly kind: 'greylist'; readonly seconds: number }
-    | { readonly kind: 'size-limit'; readonly bytes: number }
-    | { readonly kind: 'rate-limit'; readonly messages: number; readonly seconds: number }
-  /** 0..1, default 1; decided by the seed, so that a run repeats. */
-  readonly probability?: number
-  /** At most so often. */
-  readonly times?: number
-  readonly firedCount: number
-}
 export interface FaultsView {
   readonly seed: number
   readonly items: readonly FaultRule[]
