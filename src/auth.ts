@@ -1,0 +1,18 @@
+// Owns the entry `posthouse/auth`: who sent a message, judged from its octets and DNS. Functions over a `Resolver` and a
+// clock that the caller gives; it opens no socket and loads nothing of the server.
+//
+//   const report = await verifyDkim(bytes, { resolver, clock: { now: Date.now } })
+//   report.result; report.signatures[0]?.domain; report.signatures[0]?.reason
+
+export type { KeyType, SignatureAlgorithm } from './auth/dkim-signature.ts'
+export {
+  type DkimReport,
+  type DkimSignatureResult,
+  type DkimVerifyOptions,
+  type DkimWord,
+  type SignatureRules,
+  verifyDkim,
+} from './auth/dkim-verify.ts'
+export type { MessageSource } from './auth/message-intake.ts'
+export { createFakeResolver, type DnsData } from './dns/fake-resolver.ts'
+export type { DnsAnswer, MxRecord, Resolver } from './dns/resolver.ts'
