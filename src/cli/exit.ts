@@ -7,13 +7,18 @@ export const exitCodes = {
   usage: 64,
   data: 65,
   noInput: 66,
+  noUser: 67,
+  noHost: 68,
   unavailable: 69,
   software: 70,
   cannotCreate: 73,
   io: 74,
   temporary: 75,
+  protocol: 76,
   noPermission: 77,
   config: 78,
+  /** Stopped by Ctrl-C (128 + SIGINT, as shells have it). */
+  interrupted: 130,
 } as const
 export type ExitCode = (typeof exitCodes)[keyof typeof exitCodes]
 

@@ -11,6 +11,7 @@ import { type Context, createContext, examples } from './context.ts'
 import { CliError, type ExitCode, exitCodes } from './exit.ts'
 import { addMailCommands } from './mail.ts'
 import { addQueueCommands } from './queue.ts'
+import { addSendCommand } from './send.ts'
 import { addServeCommand } from './serve.ts'
 import { addStatusCommand } from './status.ts'
 import { plainLines } from './text.ts'
@@ -45,6 +46,7 @@ export function createProgram(context: Context): Command {
     .exitOverride()
   addServeCommand(program, context)
   addStatusCommand(program, context)
+  addSendCommand(program, context)
   addQueueCommands(program, context)
   addMailCommands(program, context)
   addAccountCommands(program, context)
@@ -52,6 +54,7 @@ export function createProgram(context: Context): Command {
   program.addHelpText('after', () =>
     examples(context, [
       ['serve', 'start the server; without a configuration it keeps all mail here'],
+      ['send --to you@example.test', 'send a test message to it'],
       ['mail list', 'what arrived'],
       ['queue list', 'what waits to be delivered'],
       ['queue explain <id>', 'why it waits'],

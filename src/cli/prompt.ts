@@ -1,7 +1,9 @@
 // Owns questions on the terminal: yes or no, and passwords without echo or from standard input.
 
+import { openSync } from 'node:fs'
 import { createInterface } from 'node:readline'
 import { Writable } from 'node:stream'
+import { ReadStream } from 'node:tty'
 
 import type { Context } from './context.ts'
 import { CliError, exitCodes } from './exit.ts'
@@ -22,6 +24,23 @@ export async function askNewPassword(context: Context): Promise<string | undefin
   throw new CliError(exitCodes.data, 'the two passwords are not the same')
 }
 
+/** Asked once without echo, on the terminal even where standard input is something else. Undefined where there is none. */
+export async function askPassword(context: Context, question: string): Promise<string | undefined> {
+  if (context.input.isTTY === true) return ask(context, question, false)
+  if (process.stderr.isTTY !== true) return undefined
+  let terminal: ReadStream
+  try {
+    terminal = new ReadStream(openSync('/dev/tty', 'r'))
+  } catch {
+    return undefined
+  }
+  try {
+    return await ask(context, question, false, terminal)
+  } finally {
+    terminal.destroy()
+  }
+}
+
 /** The first line of standard input. */
 export async function readPasswordFromInput(context: Context): Promise<string> {
   let text = ''
@@ -34,11 +53,16 @@ export async function readPasswordFromInput(context: Context): Promise<string> {
   return line
 }
 
-function ask(context: Context, question: string, echo: boolean): Promise<string> {
+function ask(
+  context: Context,
+  question: string,
+  echo: boolean,
+  input: NodeJS.ReadableStream = context.input,
+): Promise<string> {
   const quiet = new Writable({ write: (_chunk, _encoding, done) => done() })
   process.stderr.write(question)
   const lines = createInterface({
-    input: context.input,
+    input,
     output: echo ? process.stderr : quiet,
     terminal: true,
     historySize: 0,
