@@ -16,10 +16,37 @@ export interface TlsInfo {
   readonly verified?: boolean
   /** Client side: why it was not verified, in words. */
   readonly verifyError?: string
+  /** Client side, where it was asked for: the peer's certificate first, then each one's issuer as far as it is known. */
+  readonly certificates?: readonly CertificateInfo[]
   /** Channel binding 'tls-server-end-point' (RFC 5929 section 4): hash of the server's certificate. */
   readonly serverEndPoint?: Uint8Array
   /** Channel binding 'tls-exporter' (RFC 9266): only on TLS 1.3. */
   readonly exporter?: Uint8Array
+}
+
+/** A certificate in words and octets, for people who look into it. */
+export interface CertificateInfo {
+  /** 'CN=mx.example.test, O=Example' */
+  readonly subject: string
+  readonly issuer: string
+  /** DNS names and IP addresses of subjectAltName; at most 100. */
+  readonly names: readonly string[]
+  /** Epoch ms. */
+  readonly validFromAt: number
+  readonly validToAt: number
+  readonly serialNumber: string
+  /** 'RSA 2048', 'EC prime256v1', 'ED25519'. */
+  readonly key: string
+  /** As OpenSSL names it. */
+  readonly signature: string
+  /** Lower-case hexadecimal. */
+  readonly sha256: string
+  readonly selfIssued: boolean
+  /** Whether it is for the name that was asked for, by RFC 6125; only the first one of a chain is judged. */
+  readonly matchesName?: boolean
+  /** The whole certificate and its public key (SubjectPublicKeyInfo), DER. */
+  readonly der: Uint8Array
+  readonly spki: Uint8Array
 }
 
 export interface ConnectionHandler {
@@ -48,6 +75,8 @@ export interface ClientTlsOptions {
   readonly verify: boolean
   readonly timeoutMs: number
   readonly ca?: string | readonly string[]
+  /** TlsInfo shall have `certificates`. Default false. */
+  readonly details?: boolean
 }
 
 export interface Connection {
@@ -64,6 +93,8 @@ export interface Connection {
   end(): void
   /** Drops the connection at once. */
   destroy(error?: Error): void
+  /** Drops it with a TCP RST, where the implementation can: what faults are made of. */
+  reset?(): void
   /** Upgrades in place. Bytes already received and not yet read must have been refused by the caller. Rejects with a TransportFailure. */
   startTls(options: ServerTlsOptions | ClientTlsOptions): Promise<TlsInfo>
 }

@@ -14,6 +14,11 @@ export function makeServerContext(pair: PemPair): SecureContext {
   return createSecureContext({ cert: pair.cert, key: pair.key, minVersion, secureOptions })
 }
 
+/** A server's context without a certificate: every client is told `handshake_failure` (RFC 8446 section 6.2). */
+export function makeBrokenContext(): SecureContext {
+  return createSecureContext({ minVersion })
+}
+
 /** What a listener asks at each handshake; `setPem` concerns the handshakes after it. */
 export interface SecureContextHolder {
   readonly current: SecureContext

@@ -42,6 +42,8 @@ export class SocketConnection implements Connection {
   tls: TlsInfo | undefined
   readonly #clock: Clock
   #socket: Owned
+  /** Below TLS. */
+  readonly #tcp: Socket
   #handler: ConnectionHandler = nobody
   #attached = false
   #flowing = false
@@ -57,6 +59,7 @@ export class SocketConnection implements Connection {
     this.remote = options.remote
     this.local = options.local
     this.tls = undefined
+    this.#tcp = socket
     this.#socket = owned(socket, this)
     this.#socket.on('error', SocketConnection.#onError).on('close', SocketConnection.#onClose)
   }
@@ -106,6 +109,12 @@ export class SocketConnection implements Connection {
     this.#socket.destroy()
   }
 
+  reset(): void {
+    if (this.#closed) return
+    this.#tcp.resetAndDestroy()
+    this.#socket.destroy()
+  }
+
   async startTls(options: ServerTlsOptions | ClientTlsOptions): Promise<TlsInfo> {
     assert(this.tls === undefined && !this.#ended, 'startTls on a connection that is ended or has TLS')
     const plain = this.#socket
@@ -143,7 +152,9 @@ export class SocketConnection implements Connection {
       const closed = (): void => fail(this.#error ?? new Error('closed by the peer'))
       const done = (): void => {
         try {
-          this.tls = readTlsInfo(secured, options.kind, requestedName(secured, options))
+          const detailsFor =
+            options.kind === 'client' && options.details === true ? bareHost(options.servername) : undefined
+          this.tls = readTlsInfo(secured, options.kind, requestedName(secured, options), detailsFor)
         } catch (error) {
           return fail(error)
         }

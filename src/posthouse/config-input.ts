@@ -1,6 +1,8 @@
 // Owns what a person writes: the shape of posthouse.config.ts, its documentation and `defineConfig`. Every key is
 // optional; what a key becomes is config.ts, what is wrong with it config-schema.ts.
 
+import type { FaultRuleInput } from '../policy/fault-rules.ts'
+
 /** '30s', '5m', '4h', '5d', '1h30m', '250ms'; a number is milliseconds. */
 export type DurationInput = string | number
 /** '50MiB', '10 MB', '512k'; a number is bytes. */
@@ -75,6 +77,41 @@ export interface DeliveryInput {
   port?: number
   /** By recipient domain: 'corp.test', '*.corp.test' (names below it), '*' (all others; default 'mx'). Used in mode 'relay'. */
   routes?: Readonly<Record<string, RouteInput>>
+}
+
+/** Mode `capture`: the catcher. */
+export interface CaptureInput {
+  /** AUTH is offered on the mx listener, without TLS too, and any name and password is taken. Default false. */
+  anyLogin?: boolean
+  /** Mail is taken from any address, not from this machine only. Default false. */
+  anyClient?: boolean
+  /** 'login': mail of who logged in goes into an inbox of that name. Default 'one': all mail into one. */
+  inboxes?: 'one' | 'login'
+  /** The oldest captured mail goes when there is more. Default 0: no limit. */
+  messagesMax?: number
+  /** The same by size. Default 0: no limit. */
+  bytesMax?: SizeInput
+  /** The same by age. Default 0: no limit. */
+  ageMax?: DurationInput
+  /** Keep the SMTP conversation with each message. Default true. */
+  conversations?: boolean
+  /** Sending captured mail on to real addresses. */
+  release?: {
+    /** 'mx', 'smtp://user:password@host:port'... Default: nothing can be released. */
+    server?: RouteInput
+    /** Patterns ('*@example.test') of addresses that mail may be released to. Default: any, by hand only. */
+    allow?: readonly string[]
+    /** Mail to an allowed address is sent on as it comes. Default false. */
+    auto?: boolean
+  }
+  /** What goes wrong on purpose. */
+  faults?: {
+    /** Chances repeat with it. Default 1. */
+    seed?: number
+    rules?: readonly FaultRuleInput[]
+    /** Ready sets of rules: 'flaky', 'greylisting', 'slow', 'down'... */
+    profiles?: readonly string[]
+  }
 }
 
 export interface NetworksInput {
@@ -192,6 +229,8 @@ export interface ConfigInput {
   /** What we are home to. Default: localhost with one account. */
   domains?: Readonly<Record<string, DomainInput>>
   delivery?: DeliveryInput
+  /** Mode `capture`. */
+  capture?: CaptureInput
   networks?: NetworksInput
   limits?: LimitsInput
   retry?: RetryInput

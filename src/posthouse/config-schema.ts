@@ -12,6 +12,7 @@ import { parseRoute, type Route, routeDestination, type TlsPolicy, tlsPolicies }
 import { defaultLimits, type SmtpServerLimits } from '../server/session.ts'
 
 import type { Config, ConfigContext, HttpListenerConfig, ListenerConfig, TlsConfig } from './config.ts'
+import { captureDefaults, captureSchema } from './config-capture.ts'
 import { domainsSchema } from './config-domains.ts'
 import type * as Input from './config-input.ts'
 import { formatPath, type Mistake } from './config-mistake.ts'
@@ -53,6 +54,7 @@ export function configDefaults(): Required<Omit<Input.ConfigInput, 'control'>> {
     tls: 'self-signed',
     domains: { localhost: { accounts: { user: {} } } },
     delivery: { mode: 'capture', port: 25, routes: { '*': 'mx' } },
+    capture: captureDefaults,
     networks: { relay: [], repairLineEndings: [] },
     limits: {
       lineBytesMax: '8KiB',
@@ -97,6 +99,7 @@ function defaultHostname(): string {
 export const sectionKeys: Readonly<Record<string, readonly string[]>> = {
   listeners: ['mx', 'submission', 'submissions', 'lmtp', 'http'],
   delivery: ['mode', 'port', 'routes'],
+  capture: Object.keys(captureDefaults),
   networks: ['relay', 'repairLineEndings'],
   limits: Object.keys(configDefaults().limits),
   retry: ['first', 'max', 'giveUpAfter', 'delayNoticeAfter'],
@@ -141,6 +144,7 @@ function configSchema(context: ConfigContext) {
       port: count(1, 65535),
       routes: routesSchema(context),
     } satisfies Shape<Input.DeliveryInput>),
+    capture: captureSchema(routeSchema(context)),
     networks: object({
       relay: list(value(parseNetwork)),
       repairLineEndings: list(value(parseNetwork)),

@@ -1,7 +1,7 @@
 // Owns what all connections of one SMTP listener share; made by createSmtpServer, read by SmtpServerConnection.
 
 import type { Clock } from '../base/clock.ts'
-import type { ServerTlsOptions } from '../base/connection.ts'
+import type { Connection, ServerTlsOptions } from '../base/connection.ts'
 import type { Log } from '../base/log.ts'
 import type { SmtpMachineOptions } from '../smtp/server-machine.ts'
 import type { AuthContext } from './auth-dialogue.ts'
@@ -15,7 +15,7 @@ export interface ServerContext {
   readonly implicitTls: boolean
   readonly auth: AuthContext
   readonly transcript: ((session: SessionInfo, from: 'C' | 'S', line: string) => void) | undefined
-  readonly session: (info: SessionInfo) => SmtpSession
+  readonly session: (info: SessionInfo, connection: Connection) => SmtpSession
   readonly repairLineEnds: (address: string) => boolean
   readonly tlsOptions: () => ServerTlsOptions
   /** The instant of the next sweep over deadlines. */

@@ -41,6 +41,8 @@ export interface SmtpSession {
   /** Before the greeting. A refusal is sent as the greeting (554 or 421). */
   connect?(): MaybePromise<Verdict>
   hello?(): MaybePromise<Verdict>
+  /** STARTTLS, before its 220. Asked where the server was made with `asksStartTls`. */
+  startTls?(): MaybePromise<Verdict>
   mail(reversePath: ReversePath, parameters: MailParameters): MaybePromise<Verdict>
   rcpt(forwardPath: Mailbox, parameters: RcptParameters): MaybePromise<Verdict>
   /** DATA, or the first BDAT, with at least one accepted recipient: where the message goes, or a refusal. */

@@ -213,7 +213,7 @@ export class SmtpServerConnection implements ConnectionHandler {
         session?.reset?.()
         break
       case 'connect':
-        this.#session = this.#context.session(this.#info)
+        this.#session = this.#context.session(this.#info, this.#connection)
         this.#decide(event.kind, this.#session.connect?.() ?? accept)
         break
       case 'hello':
@@ -223,6 +223,9 @@ export class SmtpServerConnection implements ConnectionHandler {
         break
       case 'vrfy':
         this.#decide(event.kind, this.#live.vrfy?.(event.argument) ?? accept)
+        break
+      case 'tlsWish':
+        this.#decide(event.kind, this.#live.startTls?.() ?? accept)
         break
       case 'startTls':
         this.#startTls()

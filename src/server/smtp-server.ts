@@ -24,8 +24,11 @@ export interface SmtpServerOptions {
   /** Greets with it; `<Postmaster>` is at it. */
   readonly hostname: string
   readonly kind: 'mx' | 'submission' | 'lmtp'
-  /** Called once per connection, before the greeting. A throw is answered 421 in its place. */
-  readonly session: (info: SessionInfo) => SmtpSession
+  /**
+   * Called once per connection, before the greeting. A throw is answered 421 in its place. The connection is for those who
+   * tamper with it (fault injection): a session neither reads nor writes it.
+   */
+  readonly session: (info: SessionInfo, connection: Connection) => SmtpSession
   readonly clock: Clock
   /** Nonces of SCRAM; needed with `authenticator`. */
   readonly random?: Random
@@ -39,6 +42,8 @@ export interface SmtpServerOptions {
   readonly requireAuth?: boolean
   /** The current tls.SecureContext; with it STARTTLS is offered. */
   readonly tls?: () => unknown
+  /** STARTTLS is a question to the session before its 220. Default false. */
+  readonly asksStartTls?: boolean
   /** TLS from the first byte: connections that are not secured yet shake hands first. Default false. */
   readonly implicitTls?: boolean
   /** Commands other than STARTTLS and the like need TLS. Default false. */
@@ -134,6 +139,7 @@ class Server implements SmtpServer {
         limits: this.#limits,
         smtputf8: options.smtputf8 ?? true,
         startTls: options.tls !== undefined,
+        asksStartTls: options.asksStartTls ?? false,
         requireTls: options.requireTls ?? false,
         requireAuth: options.requireAuth ?? kind === 'submission',
         mechanisms: auth.mechanisms,

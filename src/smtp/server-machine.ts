@@ -33,6 +33,8 @@ export type SmtpServerEvent =
   | { readonly kind: 'end' }
   /** The transaction is over without a message; what came of its body is to be dropped. */
   | { readonly kind: 'reset' }
+  /** Asked with `asksStartTls` only: may it begin? */
+  | { readonly kind: 'tlsWish' }
   /** 220 is in the output: write it, shake hands, call `secured`. */
   | { readonly kind: 'startTls' }
   /** Answer, or ask back with `challenge`. */
@@ -63,6 +65,8 @@ export interface SmtpMachineOptions {
   readonly smtputf8: boolean
   /** STARTTLS can be offered. */
   readonly startTls: boolean
+  /** STARTTLS is a question before it is answered 220. */
+  readonly asksStartTls?: boolean
   /** Only EHLO, NOOP, RSET, STARTTLS and QUIT before TLS (RFC 3207 section 4). */
   readonly requireTls: boolean
   /** MAIL needs AUTH. */
@@ -97,7 +101,18 @@ type Phase =
   | 'chunk' // octets of an accepted BDAT
   | 'skipChunk' // octets of a refused BDAT
 
-type Question = 'connect' | 'hello' | 'mail' | 'rcpt' | 'data' | 'bdat' | 'end' | 'tls' | 'auth' | 'vrfy'
+type Question =
+  | 'connect'
+  | 'hello'
+  | 'mail'
+  | 'rcpt'
+  | 'data'
+  | 'bdat'
+  | 'end'
+  | 'tlsWish'
+  | 'tls'
+  | 'auth'
+  | 'vrfy'
 
 const TAB = 9
 const LF = 10
@@ -116,6 +131,7 @@ const asConnect: SmtpServerEvent = { kind: 'connect' }
 const asData: SmtpServerEvent = { kind: 'data' }
 const asEnd: SmtpServerEvent = { kind: 'end' }
 const asReset: SmtpServerEvent = { kind: 'reset' }
+const asTlsWish: SmtpServerEvent = { kind: 'tlsWish' }
 const asStartTls: SmtpServerEvent = { kind: 'startTls' }
 const asAuthCancelled: SmtpServerEvent = { kind: 'authCancelled' }
 
@@ -656,6 +672,17 @@ export class SmtpServerMachine {
     if (this.#tls) return this.#refuse(replies.tlsActive)
     if (!this.#options.startTls) return this.#refuse(replies.notImplemented)
     // No EHLO is asked for: gsasl says STARTTLS first, RFC 3207 does not forbid it, and all that was said is forgotten anyway.
+    if (this.#options.asksStartTls === true) {
+      // The transaction is over either way: one event is told at a time, and who asks for TLS begins anew.
+      this.#question = 'tlsWish'
+      const reset = this.#abandon()
+      if (reset !== undefined) this.#told = asTlsWish
+      return reset ?? asTlsWish
+    }
+    return this.#beginTls()
+  }
+
+  #beginTls(): SmtpServerEvent | undefined {
     if (this.bufferedBytes > 0) {
       // Plain text that would be taken for what came over TLS (CVE-2011-0411).
       this.close(replies.tlsPipelined)
@@ -901,6 +928,10 @@ export class SmtpServerMachine {
       case 'vrfy':
         this.#say(answer ?? replies.vrfy)
         return
+      case 'tlsWish': {
+        this.#told = this.#beginTls()
+        return
+      }
       case 'tls':
       case 'end':
         assert(false, `not answered so: ${question}`)
