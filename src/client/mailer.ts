@@ -24,15 +24,15 @@ import {
   type CarriedMessage,
   type CarriedPath,
   type CarriedRecipient,
-  Carrier,
   DeadlineReached,
-  type Destination,
-} from './carrier.ts'
+} from './carried.ts'
+import { Carrier } from './carrier.ts'
 import { PeerError, type SendErrorFacts, type SendPhase, TransportError } from './mailer-errors.ts'
 import { type MailerOptions, type MailerSettings, readMailerOptions } from './mailer-options.ts'
 import { type RecipientReply, type SendResult, summarize } from './mailer-result.ts'
 import { resolveHost, resolveRoute } from './mx.ts'
 import type { MxResult } from './mx-result.ts'
+import type { Destination } from './session-opener.ts'
 import { createSourceOpener } from './sources.ts'
 
 export interface SendOptions {

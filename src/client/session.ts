@@ -21,6 +21,7 @@ import {
 } from '../smtp/client-machine.ts'
 import type { Transaction, TransactionResult } from '../smtp/transaction.ts'
 import { AbortFan } from './abort-fan.ts'
+import { dialRace } from './dial-race.ts'
 
 /** Milliseconds for each wait; a timer starts anew with each whole reply and each piece of body sent. */
 export type SessionTimeouts = Readonly<Record<ClientWait, number>> & {
@@ -54,6 +55,10 @@ export interface OpenOptions {
   readonly hostname: string
   /** IP address. */
   readonly address: string
+  /** Others of the same host: tried beside it once it has not answered for `headStartMs`, and when it fails. */
+  readonly alternatives?: readonly string[]
+  /** Default 2 s. */
+  readonly headStartMs?: number
   readonly port: number
   /** Name for SNI and for the certificate; the address where absent. */
   readonly servername?: string
@@ -82,9 +87,15 @@ export interface SessionFailure {
   readonly transcript: readonly string[]
 }
 
-export type OpenResult =
+export type OpenResult = (
   | { readonly ok: true; readonly session: ClientSession }
   | { readonly ok: false; readonly failure: SessionFailure }
+) & {
+  /** Who answered, where somebody did. */
+  readonly address?: string
+  /** Addresses that could not be connected to. */
+  readonly unreachable?: readonly string[]
+}
 
 const fan = new AbortFan()
 
@@ -96,33 +107,46 @@ export async function openSession(options: OpenOptions, signal: AbortSignal): Pr
   const broken = kind === 'tls' || kind === 'malformed' || kind === 'lost'
   if (phase !== 'startTls' || !broken) return first
   // RFC 7435 section 3: the policy allows plain text; what a broken handshake left behind is not worth keeping.
-  const second = await openOnce(options, signal, true)
+  const plain = { ...options, address: first.address ?? options.address, alternatives: [] }
+  const second = await openOnce(plain, signal, true)
   if (second.ok) {
     second.session.tlsProblem = first.failure.reason
     return second
   }
   const transcript = [...first.failure.transcript, '-- again without TLS', ...second.failure.transcript]
-  return { ok: false, failure: { ...second.failure, transcript } }
+  return { ...second, failure: { ...second.failure, transcript } }
 }
 
 async function openOnce(options: OpenOptions, signal: AbortSignal, plain: boolean): Promise<OpenResult> {
   if (signal.aborted) return { ok: false, failure: dialFailure(new TransportFailure('aborted', 'stopped')) }
   const timeouts = { ...defaultTimeouts, ...options.timeouts }
-  let connection: Connection
-  try {
-    connection = await options.dialer.dial({
-      host: options.address,
+  const addresses = [options.address, ...(options.alternatives ?? [])]
+  const dial = (address: string, abort: AbortSignal): Promise<Connection> =>
+    options.dialer.dial({
+      host: address,
       port: options.port,
       timeoutMs: timeouts.connect,
-      signal,
+      signal: abort,
       ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
       ...(options.implicitTls === true && { tls: clientTls(options, timeouts) }),
     })
-  } catch (error) {
-    return { ok: false, failure: dialFailure(error) }
+  if (addresses.length === 1) {
+    let connection: Connection
+    try {
+      connection = await dial(options.address, signal)
+    } catch (error) {
+      return { ok: false, failure: dialFailure(error), unreachable: addresses }
+    }
+    const opened = await new ClientSession(connection, options, timeouts, plain).open(signal)
+    return { ...opened, address: options.address }
   }
-  const session = new ClientSession(connection, options, timeouts, plain)
-  return await session.open(signal)
+  const { clock, headStartMs = 2_000 } = options
+  const { won, failures } = await dialRace({ clock, addresses, headStartMs, signal, dial })
+  const unreachable = failures.map((one) => one.address)
+  if (won === undefined) return { ok: false, failure: dialFailure(failures.at(-1)?.error), unreachable }
+  const reached = { ...options, address: won.address }
+  const opened = await new ClientSession(won.connection, reached, timeouts, plain).open(signal)
+  return { ...opened, address: won.address, unreachable }
 }
 
 function dialFailure(error: unknown): SessionFailure {
@@ -161,7 +185,10 @@ export class ClientSession implements ConnectionHandler {
   readonly openedAt: number
   /** Opportunistic TLS failed on an earlier connection, in words: this one is plain. */
   tlsProblem: string | undefined
-  /** Called once when all of a message is out and only its answer is awaited: the next may be said (`deliverNext`). */
+  /**
+   * Called once when all of a message is out and only its answer is awaited: the next may be said (`deliverNext`), and
+   * what is said within the call goes out in one write with that message.
+   */
   onBodySent: (() => void) | undefined
   /** Called once when the connection is of no further use, whoever ended it. */
   onGone: (() => void) | undefined
@@ -187,6 +214,8 @@ export class ClientSession implements ConnectionHandler {
   #next: Waiting | undefined
   #streamAbort: AbortController | undefined
   #drained: (() => void) | undefined
+  /** What there is to send waits for the end of this turn of the loop. */
+  #corked = false
   #whenClosed: (() => void)[] = []
 
   constructor(connection: Connection, options: OpenOptions, timeouts: SessionTimeouts, plain: boolean) {
@@ -307,7 +336,8 @@ export class ClientSession implements ConnectionHandler {
       this.transactionCount++
       this.#next = waiting
       this.#machine.beginNext(transaction)
-      this.#turn()
+      this.#flush()
+      this.#keepTime()
     })
   }
 
@@ -379,6 +409,7 @@ export class ClientSession implements ConnectionHandler {
 
   /** Hands on what the machine has to say, then what it has to send, in one write. */
   #turn(): void {
+    let doneCount = 0
     for (;;) {
       const event = this.#machine.next()
       if (event === undefined) break
@@ -402,6 +433,7 @@ export class ClientSession implements ConnectionHandler {
           void this.#sendBody()
           break
         case 'done':
+          doneCount++
           if (this.#machine.closed) this.#drop()
           this.#finished?.(event.result)
           this.#takeNext()
@@ -411,13 +443,25 @@ export class ClientSession implements ConnectionHandler {
           break
       }
     }
+    if (this.onBodySent !== undefined && this.#machine.canBeginNext) this.#tellBodySent(doneCount > 0)
     this.#flush()
     this.#keepTime()
-    if (this.onBodySent !== undefined && this.#machine.canBeginNext) {
-      const tell = this.onBodySent
-      this.onBodySent = undefined
-      tell()
-    }
+  }
+
+  /** `heard`: somebody hears of a result in this turn, and may have the next message: one write for both. */
+  #tellBodySent(heard: boolean): void {
+    const tell = this.onBodySent
+    this.onBodySent = undefined
+    const wasCorked = this.#corked
+    this.#corked = true
+    tell?.()
+    this.#corked = wasCorked
+    if (!heard || wasCorked || !this.#machine.canBeginNext) return
+    this.#corked = true
+    this.#clock.defer(() => {
+      this.#corked = false
+      this.#flush()
+    })
   }
 
   /** The one that was begun behind it is the one under way. */
@@ -431,6 +475,7 @@ export class ClientSession implements ConnectionHandler {
   }
 
   #flush(): boolean {
+    if (this.#corked) return true
     const bytes = this.#machine.output()
     if (bytes === undefined || this.#closed) return true
     return this.#connection.write(bytes)

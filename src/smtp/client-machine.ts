@@ -221,16 +221,27 @@ export class ClientMachine {
 
   /** Bytes for the wire, all that there are; undefined when there are none. */
   output(): Uint8Array | undefined {
+    const text = this.#text
     if (this.#bytes.length === 0) {
-      if (this.#text === '') return undefined
-      const text = Buffer.from(this.#text)
+      if (text === '') return undefined
       this.#text = ''
-      return text
+      return Buffer.from(text)
     }
-    this.#flushText()
+    this.#text = ''
     const pieces = this.#bytes
     this.#bytes = []
-    return pieces.length === 1 ? pieces[0] : Buffer.concat(pieces)
+    if (pieces.length === 1 && text === '') return pieces[0]
+    // One buffer, one write: each piece is copied once.
+    let sizeBytes = Buffer.byteLength(text)
+    for (const piece of pieces) sizeBytes += piece.length
+    const out = Buffer.allocUnsafe(sizeBytes)
+    let at = 0
+    for (const piece of pieces) {
+      out.set(piece, at)
+      at += piece.length
+    }
+    if (text !== '') out.write(text, at)
+    return out
   }
 
   receive(bytes: Uint8Array): void {

@@ -99,17 +99,21 @@ function stuffInto(out: Buffer, outAt: number, piece: Buffer, dots: readonly num
   return at + piece.copy(out, at, from)
 }
 
-/** A whole body as DATA carries it, final dot included; one buffer up to 64 KiB, a few above. */
+/** What has to be changed, or looked at more closely: a CR or LF that stands alone, a dot that begins a line. */
+const unready = /\r(?!\n)|(?<!\r)\n|^\.|\n\./
+
+/** A whole body as DATA carries it, final dot included, in a few buffers: the body itself where nothing has to change. */
 export function encodeData(body: Uint8Array): readonly Buffer[] {
   if (body.length > pieceBytes) return encodeLong(body)
   const bytes = asBuffer(body)
-  const dots = scan(bytes.toString('latin1'), true)
-  if (dots === undefined) return encodeData(canonicalLines(body))
+  const text = bytes.latin1Slice()
   const tail = bytes.length === 0 || bytes[bytes.length - 1] === LF ? final : finalAfterLine
-  const out = Buffer.allocUnsafe(bytes.length + dots.length + tail.length)
-  const end = dots.length === 0 ? bytes.copy(out) : stuffInto(out, 0, bytes, dots)
-  tail.copy(out, end)
-  return [out]
+  if (!unready.test(text)) return [bytes, tail]
+  const dots = scan(text, true)
+  if (dots === undefined) return encodeData(canonicalLines(body))
+  const out = Buffer.allocUnsafe(bytes.length + dots.length)
+  stuffInto(out, 0, bytes, dots)
+  return [out, tail]
 }
 
 function encodeLong(body: Uint8Array): readonly Buffer[] {
