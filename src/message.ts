@@ -6,7 +6,17 @@
 
 export { UsageError } from './base/usage-error.ts'
 export { decodeText } from './message/charset.ts'
+export type { ByteSource, ContentSink, Spool } from './message/collect-stream.ts'
 export { compose } from './message/compose.ts'
+export {
+  cutReturnedContent,
+  type DsnBytes,
+  type DsnKind,
+  type DsnRecipient,
+  type DsnReport,
+  formatDsn,
+  type ReturnedContent,
+} from './message/dsn.ts'
 export { decodeUnstructured, decodeWords } from './message/encoded-words.ts'
 export {
   flattenAddresses,
@@ -60,15 +70,15 @@ export {
   type MimeLimits,
   type MimePartStart,
 } from './message/mime-part.ts'
+export { type MimePart, parseStructure } from './message/mime-structure.ts'
 export {
   type Attachment,
   type CalendarItem,
-  type MimePart,
   type ParsedField,
   type ParsedMessage,
   type ParseLimits,
   parseMessage,
-  parseStructure,
+  type StreamOptions,
   searchText,
 } from './message/parse-message.ts'
 export {

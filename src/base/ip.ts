@@ -1,10 +1,19 @@
 // Owns IP addresses as text: canonical forms, loopback, networks (CIDR). Refuses short forms ('127.1'), zones ('%eth0').
-// RFC 4291, RFC 5952 (canonical text), RFC 4632 (CIDR). The only user of ipaddr.js.
+// RFC 4291, RFC 5952 (canonical text), RFC 4632 (CIDR). The only user of ipaddr.js, which it loads with the first address: those
+// who only compose and read messages seldom have one.
 
-import ipaddr from 'ipaddr.js'
+import { createRequire } from 'node:module'
+import type ipaddr from 'ipaddr.js'
 import { ParseError } from './cursor.ts'
 
 type Address = ipaddr.IPv4 | ipaddr.IPv6
+
+const require = createRequire(import.meta.url)
+let loaded: typeof ipaddr | undefined
+function library(): typeof ipaddr {
+  loaded ??= require('ipaddr.js') as typeof ipaddr
+  return loaded
+}
 
 // ipaddr.js also reads '1', '0x7f.1' and '010.0.0.1': only what these let through ever gets there.
 const ipv4Shape = /^(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2})\.(?:0|[1-9]\d{0,2})$/
@@ -14,14 +23,14 @@ const ipv6Shape = /^[0-9A-Fa-f:.]{2,45}$/
 function readIpv4(text: string): ipaddr.IPv4 | undefined {
   if (text.length > 15 || !ipv4Shape.test(text)) return undefined
   const octets = text.split('.', 4).map(Number)
-  return octets.every((octet) => octet <= 255) ? new ipaddr.IPv4(octets) : undefined
+  return octets.every((octet) => octet <= 255) ? new (library().IPv4)(octets) : undefined
 }
 
 function readIpv6(text: string): ipaddr.IPv6 | undefined {
-  if (!ipv6Shape.test(text) || !ipaddr.IPv6.isValid(text)) return undefined
+  if (!ipv6Shape.test(text) || !library().IPv6.isValid(text)) return undefined
   const dot = text.indexOf('.')
   if (dot !== -1 && readIpv4(text.slice(text.lastIndexOf(':') + 1)) === undefined) return undefined
-  return ipaddr.IPv6.parse(text)
+  return library().IPv6.parse(text)
 }
 
 /** IPv4-mapped IPv6 addresses (`::ffff:192.0.2.1`, RFC 4291 section 2.5.5.2) are their IPv4 address. */
@@ -63,7 +72,7 @@ export function networkKey(address: string): string {
   const read4 = read(address)
   if (read4 === undefined || read4.kind() === 'ipv4') return address
   const bytes = read4.toByteArray().fill(0, 8)
-  return `${write(ipaddr.fromByteArray(bytes))}/64`
+  return `${write(library().fromByteArray(bytes))}/64`
 }
 
 /** Addresses and networks, asked whether one of them holds an address. */

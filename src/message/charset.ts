@@ -1,9 +1,11 @@
 // Owns turning octets into text by the name of a charset as mail writes it. It refuses no name: what nobody knows is read as
 // UTF-8 where it is that, else as Windows' Latin, and the answer says so. TextDecoder does the charsets of the web
-// (https://encoding.spec.whatwg.org); charset-stateful.ts does those that only mail has: UTF-7, ISO-2022 and HZ.
+// (https://encoding.spec.whatwg.org); charset-stateful.ts does those that only mail has: UTF-7, ISO-2022 and HZ;
+// charset-tables.ts the code pages of DOS and their like.
 
 import { isAscii, isUtf8 } from 'node:buffer'
 import { decodeHz, decodeIso2022, decodeUtf7 } from './charset-stateful.ts'
+import { tableDecoder } from './charset-tables.ts'
 import { asBuffer } from './octets.ts'
 
 export interface DecodedText {
@@ -205,7 +207,7 @@ function decoderOf(name: string): Decode | undefined {
     const decoder = new TextDecoder(name)
     decode = (bytes) => decoder.decode(bytes)
   } catch {
-    decode = undefined
+    decode = tableDecoder(name)
   }
   if (decoders.size < decodersMax) decoders.set(name, decode)
   return decode

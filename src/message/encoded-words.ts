@@ -54,6 +54,9 @@ export function decodeWords(text: string): string {
     if (run === undefined || !isNeighbour || run.charset !== charset) {
       flush()
       if (!isNeighbour) out += between
+      // `[SPAM]=?...?=`: filters and lists put a tag before a word without the blank that RFC 2047 section 5 demands. A word
+      // amid letters (`Gr=?...?=`) is the sender's own and gets none.
+      if (!isNeighbour && between.endsWith(']')) out += ' '
       run = { charset, raw: '', pieces: [], digits: '' }
     } else run.raw += between
     run.raw += raw

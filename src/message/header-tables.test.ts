@@ -44,15 +44,9 @@ function rows(name: string, differences: ReadonlyMap<string, string>, check: (ro
   }
 }
 
-const tagged = 'no blank that the sender did not write is put in'
 rows(
   'unstructured',
-  new Map([
-    ['[SUSPECTED SPAM]=?utf-8?B?VGhpcyBpcyB0aGUgb3JpZ2luYWwgc3ViamVjdA==?=\n', tagged],
-    ['[SUSPECTED SPAM]=?utf-8?B?VGhpcyBpcyB0aGUgb\n 3JpZ2luYWwgc3ViamVjdA==?=\n', tagged],
-    ['[SUSPECTED SPAM]=?utf-8?B?VGhpcyBpcyB0aGUgb\r\n 3JpZ2luYWwgc3ViamVjdA==?=\r\n', tagged],
-    ['Some text =?utf-8?Q??=here\n', tagged],
-  ]),
+  new Map([['Some text =?utf-8?Q??=here\n', 'no blank that the sender did not write is put in']]),
   ({ header, expected }) => assert.equal(decodeUnstructured(fieldOf(header)), expected),
 )
 

@@ -10,7 +10,8 @@ import { chooseBodies } from './body-choice.ts'
 import { decodeText } from './charset.ts'
 import { flattenAddresses } from './header-addresses.ts'
 import { type MimeEvent, MimeParser } from './mime-parser.ts'
-import { type MimePart, type ParsedMessage, parseMessage, searchText } from './parse-message.ts'
+import type { MimePart } from './mime-structure.ts'
+import { type ParsedMessage, parseMessage, searchText } from './parse-message.ts'
 import { decodeTransfer } from './transfer-decoding.ts'
 
 const folder = join(import.meta.dirname, '../../../shared/conformance/mime')

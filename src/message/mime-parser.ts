@@ -133,6 +133,11 @@ export class MimeParser {
     this.#isEnded = true
   }
 
+  /** Octets dealt with: all events about what lies before were made. */
+  get offset(): number {
+    return this.#base + this.#at
+  }
+
   /** undefined: more octets are needed, or after `end` there is nothing more. */
   next(): MimeEvent | undefined {
     for (;;) {

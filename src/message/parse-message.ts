@@ -4,37 +4,41 @@
 
 import { chooseBodies, isTextLike } from './body-choice.ts'
 import { decodeText } from './charset.ts'
+import { type ByteSource, collectStream, type Spool } from './collect-stream.ts'
 import { decodeUnstructured } from './encoded-words.ts'
 import { fieldsMax as fieldsMaxDefault, type HeaderField } from './header.ts'
 import { flattenAddresses, type HeaderAddress, parseHeaderAddresses } from './header-addresses.ts'
 import { type HeaderDate, parseHeaderDate } from './header-date.ts'
 import { parseMessageIds } from './header-lists.ts'
 import { htmlToText, textToHtml } from './html-text.ts'
-import { MimeParser } from './mime-parser.ts'
+import { type MessageBytes, wholeBytes } from './message-bytes.ts'
 import {
   defaultMimeLimits,
   fieldValueText,
   type MimeDefect,
   type MimeDefectCode,
   type MimeLimits,
-  type MimePartStart,
 } from './mime-part.ts'
+import { type MimePart, readStructure } from './mime-structure.ts'
 import { asBuffer } from './octets.ts'
+import { unwrapFlowed } from './text-flowed-reader.ts'
 import { decodeTransfer } from './transfer-decoding.ts'
 import { extractUuFiles, uuFilename } from './uuencode.ts'
 
 export interface ParseLimits extends MimeLimits {
-  /** Octets of a message that comes as a stream, default 256 MiB. What comes behind is not read: defect `too-large`. */
+  /**
+   * Octets of a message that comes as a stream, default 256 MiB; those that `spool` takes do not count. What comes behind
+   * is not read: defect `too-large`.
+   */
   readonly messageBytesMax: number
 }
 
-/** A part with all that BODYSTRUCTURE and BODY[n] ask for. Offsets are octets of the message that was given. */
-export interface MimePart extends MimePartStart {
-  /** Behind the last octet of the content; `bodyStart` to `end` is BODY[n], `start` to `bodyStart` BODY[n.MIME]. */
-  readonly end: number
-  /** Line ends in the content, for text and message parts; 0 for others. */
-  readonly lineCount: number
-  readonly children: readonly MimePart[]
+export interface StreamOptions extends Partial<ParseLimits> {
+  /**
+   * Takes the contents of attachments as they come in, so that memory does not grow with them:
+   * `spool: (part) => ({ write: (bytes) => file.write(bytes) })`. Without it they are gathered.
+   */
+  readonly spool?: Spool
 }
 
 export interface ParsedField {
@@ -51,8 +55,12 @@ export interface Attachment {
   /** 'inline', 'attachment' or what was said; '' where nothing was. */
   readonly disposition: string
   readonly contentId: string | undefined
-  /** Decoded octets; may share memory with the message. For a message within its own octets. */
+  /** Decoded octets; may share memory with the message. For a message within its own octets. Empty where `isSpooled`. */
   readonly content: Uint8Array
+  /** Decoded octets, wherever they are. */
+  readonly contentBytes: number
+  /** Its content went to a sink of `spool`; of a message within, that of an attachment in it. */
+  readonly isSpooled: boolean
   /** It belongs to an HTML text beside it (multipart/related). */
   readonly isRelated: boolean
   /** A message within (message/rfc822, message/global). */
@@ -82,8 +90,10 @@ export interface ParsedMessage {
   readonly inReplyTo: readonly string[]
   readonly references: readonly string[]
   readonly date: HeaderDate | undefined
-  /** Plain text; '' where the message has none. Lines as they were, but for the line ends, which are `\n`. */
+  /** Plain text; '' where the message has none. Line ends are `\n`; paragraphs of format=flowed (RFC 3676) are one line each. */
   readonly text: string
+  /** `text` with its lines as they were sent: it differs where it was flowed. */
+  readonly textAsSent: string
   /** HTML as it was sent: not safe to show without a sandbox. '' where the message has none. */
   readonly html: string
   readonly attachments: readonly Attachment[]
@@ -93,19 +103,26 @@ export interface ParsedMessage {
   readonly defects: readonly MimeDefect[]
 }
 
-type ByteSource = AsyncIterable<Uint8Array> | ReadableStream<Uint8Array>
-
 /** The whole message. `bytes` must not change while the result is used: contents share their memory. */
 export function parseMessage(bytes: Uint8Array, limits?: Partial<ParseLimits>): ParsedMessage
-/** Reads the stream to its end or `messageBytesMax`; errors of the stream are passed on. For less memory use MimeParser. */
-export function parseMessage(stream: ByteSource, limits?: Partial<ParseLimits>): Promise<ParsedMessage>
+/**
+ * Reads the stream to its end or `messageBytesMax`; errors of the stream are passed on. In memory is the whole message, but for
+ * what `spool` takes. For less of it use MimeParser.
+ */
+export function parseMessage(stream: ByteSource, options?: StreamOptions): Promise<ParsedMessage>
 export function parseMessage(
   source: Uint8Array | ByteSource,
-  limits: Partial<ParseLimits> = {},
+  options: StreamOptions = {},
 ): ParsedMessage | Promise<ParsedMessage> {
-  if (source instanceof Uint8Array) return parseBytes(asBuffer(source), limits, 0)
-  return readAll(source, limits.messageBytesMax ?? 256 * 1024 * 1024).then(({ bytes, isWhole }) => {
-    const message = parseBytes(bytes, limits, 0)
+  if (source instanceof Uint8Array) return parseBytes(asBuffer(source), options, 0)
+  const keptBytesMax = options.messageBytesMax ?? 256 * 1024 * 1024
+  const { spool } = options
+  if (spool !== undefined)
+    return collectStream(source, options, { spool, keptBytesMax }).then((found) =>
+      readMessage({ ...found, limits: options, encodedDepth: 0 }, found.structure),
+    )
+  return readAll(source, keptBytesMax).then(({ bytes, isWhole }) => {
+    const message = parseBytes(bytes, options, 0)
     if (isWhole) return message
     return { ...message, defects: [...message.defects, { code: 'too-large', offset: bytes.length }] }
   })
@@ -125,90 +142,23 @@ async function readAll(
   return { bytes: Buffer.concat(pieces), isWhole: true }
 }
 
-/** A part that is being built. */
-interface Draft extends MimePartStart {
-  end: number
-  lineCount: number
-  readonly children: Draft[]
-}
-
 /** What one call of parseMessage shares: octets, defects and how deep messages in base64 may lie in each other. */
 interface Reading {
-  readonly bytes: Buffer
+  readonly bytes: MessageBytes
   readonly limits: Partial<ParseLimits>
   readonly defects: MimeDefect[]
+  /** Decoded octets of the parts that went elsewhere, by index. */
+  readonly spooled: ReadonlyMap<number, number>
   readonly encodedDepth: number
-}
-
-/** Structure alone: parts with offsets, without decoding any content. */
-export function parseStructure(
-  bytes: Uint8Array,
-  limits: Partial<MimeLimits> = {},
-): { readonly structure: MimePart; readonly defects: readonly MimeDefect[] } {
-  const defects: MimeDefect[] = []
-  return { structure: readStructure(asBuffer(bytes), limits, defects), defects }
-}
-
-function readStructure(bytes: Buffer, limits: Partial<MimeLimits>, defects: MimeDefect[]): MimePart {
-  const parser = new MimeParser(limits)
-  parser.receive(bytes)
-  parser.end()
-  const drafts: Draft[] = []
-  for (let event = parser.next(); event !== undefined; event = parser.next()) {
-    switch (event.kind) {
-      case 'part-start': {
-        const draft: Draft = { ...event.part, end: bytes.length, lineCount: 0, children: [] }
-        drafts[event.part.index] = draft
-        drafts[event.part.parent]?.children.push(draft)
-        break
-      }
-      case 'part-end': {
-        const draft = drafts[event.index]
-        if (draft !== undefined) draft.end = event.end
-        break
-      }
-      case 'defect':
-        defects.push(event.defect)
-        break
-      case 'body':
-        break
-    }
-  }
-  countLines(bytes, drafts)
-  return drafts[0] as Draft // there is always a root
-}
-
-/** RFC 3501 section 7.4.2: the lines of text and message parts, all counted in one pass. */
-function countLines(bytes: Buffer, drafts: readonly Draft[]): void {
-  const counted = drafts.filter(
-    ({ contentType, shape }) => shape === 'message' || contentType.startsWith('text/'),
-  )
-  const marks = counted.flatMap((draft) => [
-    { offset: draft.bodyStart, sign: -1, draft },
-    { offset: Math.max(draft.end, draft.bodyStart), sign: 1, draft },
-  ])
-  marks.sort((one, other) => one.offset - other.offset)
-  let lines = 0
-  let open = 0
-  let at = 0
-  for (const { offset, sign, draft } of marks) {
-    if (open > 0) {
-      for (let lf = bytes.indexOf(10, at); lf !== -1 && lf < offset; lf = bytes.indexOf(10, at)) {
-        lines++
-        at = lf + 1
-      }
-    }
-    at = offset
-    open -= sign
-    draft.lineCount += sign * lines
-  }
 }
 
 function parseBytes(bytes: Buffer, limits: Partial<ParseLimits>, encodedDepth: number): ParsedMessage {
   const defects: MimeDefect[] = []
   const structure = readStructure(bytes, limits, defects)
-  return readMessage({ bytes, limits, defects, encodedDepth }, structure)
+  return readMessage({ bytes: wholeBytes(bytes), limits, defects, spooled: nowhere, encodedDepth }, structure)
 }
+
+const nowhere: ReadonlyMap<number, number> = new Map()
 
 function readMessage(reading: Reading, root: MimePart): ParsedMessage {
   const { header, fields } = root
@@ -280,7 +230,7 @@ function allOf({ header, fields }: MimePart, name: string): readonly HeaderAddre
     .flatMap((field) => parseHeaderAddresses(fieldValueText(header, field)))
 }
 
-type Contents = Pick<ParsedMessage, 'text' | 'html' | 'attachments' | 'calendars'>
+type Contents = Pick<ParsedMessage, 'text' | 'textAsSent' | 'html' | 'attachments' | 'calendars'>
 
 function readContents(reading: Reading, root: MimePart): Contents {
   const choice = chooseBodies(root)
@@ -298,20 +248,30 @@ function readContents(reading: Reading, root: MimePart): Contents {
   const texts = choice.text.filter(isReadable)
   const htmls = choice.html.filter(isReadable)
   // A text between two pieces of HTML is shown in its place, and the other way round.
-  const text = texts.some(isTextLike) ? texts.map((p) => (isHtml(p) ? htmlToText(textOf(p)) : textOf(p))) : []
-  const html = htmls.some(isHtml) ? htmls.map((p) => (isHtml(p) ? textOf(p) : textToHtml(textOf(p)))) : []
+  const sent = texts.some(isTextLike) ? texts.map((p) => (isHtml(p) ? htmlToText(textOf(p)) : textOf(p))) : []
+  const text = sent.map((lines, index) => unflowed(texts[index] as MimePart, lines))
+  const html = htmls.some(isHtml)
+    ? htmls.map((p) => (isHtml(p) ? textOf(p) : textToHtml(unflowed(p, textOf(p)))))
+    : []
   const related = relatedParts(root)
   const attachments = choice.attachments.map((part) => readAttachment(reading, part, related.has(part)))
   return {
     text: text.join('\n'),
+    textAsSent: sent.join('\n'),
     html: html.join('\n'),
     attachments: [...attachments, ...files],
     calendars: readCalendars(reading, root),
   }
 }
 
+/** RFC 3676 section 4. */
+function unflowed({ contentType, parameters }: MimePart, text: string): string {
+  if (contentType !== 'text/plain' || parameters.get('format')?.toLowerCase() !== 'flowed') return text
+  return unwrapFlowed(text, parameters.get('delsp')?.toLowerCase() === 'yes')
+}
+
 const contentOf = ({ bytes }: Reading, part: MimePart): Buffer =>
-  bytes.subarray(part.bodyStart, Math.max(part.bodyStart, part.end))
+  bytes.slice(part.bodyStart, Math.max(part.bodyStart, part.end))
 
 function tell({ defects, limits }: Reading, code: MimeDefectCode, offset: number): void {
   if (defects.length < (limits.defectsMax ?? defaultMimeLimits.defectsMax)) defects.push({ code, offset })
@@ -341,6 +301,8 @@ const fileInText = (filename: string, content: Uint8Array): Attachment => ({
   disposition: 'attachment',
   contentId: undefined,
   content,
+  contentBytes: content.length,
+  isSpooled: false,
   isRelated: false,
   message: undefined,
   part: undefined,
@@ -368,11 +330,23 @@ function relatedParts(root: MimePart): ReadonlySet<MimePart> {
 const isMessageType = (type: string): boolean => type === 'message/rfc822' || type === 'message/global'
 
 function readAttachment(reading: Reading, part: MimePart, isRelated: boolean): Attachment {
-  const content = decodeContent(reading, part)
+  const spooled = reading.spooled.get(part.index)
+  const content = spooled === undefined ? decodeContent(reading, part) : Buffer.alloc(0)
   const named = part.filename ?? (part.encoding === 'uuencode' ? uuNameOf(reading, part) : undefined)
   const { contentType, disposition, contentId } = part
   const message = isMessageType(contentType) ? nestedMessage(reading, part, content) : undefined
-  return { filename: named, contentType, disposition, contentId, content, isRelated, message, part }
+  return {
+    filename: named,
+    contentType,
+    disposition,
+    contentId,
+    content,
+    contentBytes: spooled ?? content.length,
+    isSpooled: spooled !== undefined || !reading.bytes.isWhole(part.bodyStart, part.end),
+    isRelated,
+    message,
+    part,
+  }
 }
 
 const uuNameOf = (reading: Reading, part: MimePart): string | undefined =>

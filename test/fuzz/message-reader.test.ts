@@ -11,7 +11,7 @@ const pieces = [
   'From: ', 'To: ', 'Subject: ', 'Date: ', 'Received: ', 'Content-Type: ', 'Content-Disposition: ', 'Content-ID: ', 'References: ',
   'Content-Transfer-Encoding: base64', 'Content-Transfer-Encoding: quoted-printable', 'Content-Transfer-Encoding: x-uuencode', 'X', ':',
   'multipart/mixed; boundary=a', 'multipart/alternative; boundary="b"', 'multipart/related; boundary=a', 'multipart/digest; boundary=c',
-  'message/rfc822', 'text/plain; charset=utf-7', 'text/plain; charset=iso-2022-jp', 'text/html', 'text/calendar; method=x', 'image/png',
+  'message/rfc822', 'text/plain; charset=utf-7', 'text/plain; charset=iso-2022-jp', 'text/html', 'text/plain; format=flowed; delsp=yes', '; charset=cp437', '> ', '-- ', 'text/calendar; method=x', 'image/png',
   '; name*0*=utf-8\'\'%41', '; name*1=b', '; filename="', 'a@b.test', '<', '>', '"', '(', ')', ',', ';', '\\', '[', ']', '@', '.', ' ', '\t',
   '=?utf-8?q?', '=?iso-2022-jp?b?', 'GyRCJDM', '?=', '=41', '=', '==', '=\r\n', '\r\n', '\n', '\r', '\r\n\r\n', '\n\n', '\n ', '\0', '\xff', '\u00fc',
   '--a', '--b', '--c', '\n--a\n', '\r\n--b\r\n', '\n--a--\n', '\n--b--', '--', 'begin 644 f\n', '#86)C\n', 'end\n', '<p>', '<style>', '&amp;',
