@@ -50,7 +50,7 @@ const restricted: Readonly<Record<string, readonly string[]>> = {
   perf_hooks: ['net', 'posthouse', 'cli'],
   process: ['posthouse', 'cli'],
   os: ['net', 'posthouse', 'cli'],
-  module: ['posthouse', 'cli'],
+  module: ['base', 'message', 'posthouse', 'cli'], // base and message load their packages with the first value that needs one
   child_process: ['posthouse', 'cli'],
   cluster: ['posthouse', 'cli'],
   v8: ['posthouse', 'cli'],
