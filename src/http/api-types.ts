@@ -42,6 +42,14 @@ export interface MailList {
   readonly warnings: readonly string[]
 }
 
+/** GET /v1/messages/wait?q=&to=&from=&subject=&since=&timeout= answers as soon as one is there, or when the time is over. */
+export interface WaitView {
+  /** The oldest that fits; absent: none came in time. */
+  readonly item?: MailSummary
+  /** What else came since then, newest first, at most 20: for the message of a test that failed. */
+  readonly others: readonly MailSummary[]
+}
+
 export interface AddressView {
   readonly name: string
   /** '' where the field has none that can be used. */
@@ -386,6 +394,29 @@ export interface WebhookItem {
     readonly nextTryAt?: number
     readonly deadCount: number
   }
+}
+/** The key that requests are signed with; comes once, with POST. */
+export interface WebhookCreated extends WebhookItem {
+  readonly secret: string
+}
+/** GET /v1/webhooks/:id/dead; POST /v1/webhooks/:id/dead/:seq sends one again. */
+export interface DeadLettersView {
+  readonly items: readonly {
+    readonly seq: number
+    readonly at: number
+    readonly kind: string
+    readonly messageId?: string
+    readonly attemptCount: number
+    readonly lastError: string
+    readonly diedAt: number
+  }[]
+}
+/** POST /v1/webhooks/:id/test */
+export interface WebhookTestView {
+  readonly ok: boolean
+  readonly status?: number
+  readonly error?: string
+  readonly durationMs: number
 }
 /** /v1/routes: mail of an address as HTTP requests. */
 export interface InboundRouteItem {

@@ -27,15 +27,20 @@ export const problemMediaType = 'application/problem+json'
 
 const titles = {
   'bad-request': [400, 'The request is not valid'],
+  unauthorized: [401, 'Log in, or send a token'],
+  forbidden: [403, 'Not allowed'],
   'not-found': [404, 'Not found'],
   'method-not-allowed': [405, 'Not with this method'],
   conflict: [409, 'Conflict with what is there'],
   'too-large': [413, 'The request is too large'],
-  'media-type': [415, 'The body must be JSON'],
+  'media-type': [415, 'The body has a type that is not taken here'],
+  range: [416, 'There are no such bytes'],
   misdirected: [421, 'This host is not served here'],
   invalid: [422, 'The request cannot be done'],
+  throttled: [429, 'Too many requests'],
   internal: [500, 'Our fault'],
   busy: [503, 'Not now'],
+  'timed-out': [503, 'It took too long'],
   'store-failed': [503, 'The store failed'],
   'store-full': [507, 'The disk is full'],
 } as const
@@ -49,6 +54,25 @@ export function problem(kind: ProblemKind, detail?: string, errors?: readonly Pr
     status,
     ...(detail !== undefined && { detail }),
     ...(errors !== undefined && { errors }),
+  }
+}
+
+/** A request that is refused; `detail` is a sentence for the person who asked. */
+export class ApiError extends Error {
+  override readonly name = 'ApiError'
+  readonly kind: ProblemKind
+  readonly fields: readonly ProblemField[] | undefined
+  /** Seconds after which it may be tried again, where that is known. */
+  readonly retryAfterSeconds: number | undefined
+  constructor(
+    kind: ProblemKind,
+    detail: string,
+    more: { readonly fields?: readonly ProblemField[]; readonly retryAfterSeconds?: number } = {},
+  ) {
+    super(detail)
+    this.kind = kind
+    this.fields = more.fields
+    this.retryAfterSeconds = more.retryAfterSeconds
   }
 }
 
@@ -78,6 +102,7 @@ const byControlCode: Readonly<Record<ControlErrorCode, ProblemKind>> = {
 
 /** What the client is told; undefined: our fault, and the cause belongs into the log. */
 export function toProblem(error: unknown): Problem | undefined {
+  if (error instanceof ApiError) return problem(error.kind, error.message, error.fields)
   if (error instanceof ControlError) return problem(byControlCode[error.code], error.message)
   if (error instanceof InvalidRequest) return problem('bad-request', undefined, error.fields)
   if (error instanceof StoreFailure) {
@@ -86,6 +111,8 @@ export function toProblem(error: unknown): Problem | undefined {
     return problem('store-failed', 'the store could not do it; the log says why')
   }
   const status = (error as { readonly statusCode?: unknown } | null)?.statusCode
+  const code = (error as { readonly code?: unknown } | null)?.code
+  if (code === 'FST_ERR_HANDLER_TIMEOUT') return problem('timed-out', 'ask for less, or later')
   if (status === 413) return problem('too-large')
   if (status === 415) return problem('media-type')
   // Fastify's own: JSON that does not parse, a bad path.
