@@ -28,7 +28,7 @@ import {
 } from './carried.ts'
 import { Carrier } from './carrier.ts'
 import { PeerError, type SendErrorFacts, type SendPhase, TransportError } from './mailer-errors.ts'
-import { type MailerOptions, type MailerSettings, readMailerOptions } from './mailer-options.ts'
+import { type MailerOptions, type MailerSettings, readMailerOptions, type Signer } from './mailer-options.ts'
 import { type RecipientReply, type SendResult, summarize } from './mailer-result.ts'
 import { resolveHost, resolveRoute } from './mx.ts'
 import type { MxResult } from './mx-result.ts'
@@ -197,12 +197,15 @@ class OpenMailer implements Mailer {
   async #send(prepared: Prepared, signal: AbortSignal): Promise<SendResult> {
     const { composed, from, recipients } = prepared
     try {
-      await this.#rate?.enter(signal)
+      const turn = this.#rate?.enter(signal)
+      if (turn !== undefined) await turn
     } catch {
       const deadline = signal.reason instanceof DeadlineReached
       throw this.#ownError(deadline ? 'DEADLINE' : 'ABORTED', 'wait', 'stopped while waiting for its turn')
     }
-    const source = new Source(composed, await this.#signature(composed, signal))
+    const { sign } = this.#settings.options
+    const signature = sign === undefined ? undefined : await this.#signature(sign, composed, signal)
+    const source = new Source(composed, signature)
     const envelope = { from: from.text, to: recipients.map((one) => one.name) }
     if (this.kind === 'capture') return await this.#capture(source, composed.messageId, envelope, signal)
     const carried = await this.#carry(this.#message(prepared, source), recipients, signal)
@@ -258,9 +261,11 @@ class OpenMailer implements Mailer {
     }
   }
 
-  async #signature(composed: ComposedMessage, signal: AbortSignal): Promise<Uint8Array | undefined> {
-    const { sign } = this.#settings.options
-    if (sign === undefined) return undefined
+  async #signature(
+    sign: Signer,
+    composed: ComposedMessage,
+    signal: AbortSignal,
+  ): Promise<Uint8Array | undefined> {
     if (!composed.repeatable && composed.bytes() === undefined)
       throw new UsageError(
         'attachments',

@@ -55,7 +55,14 @@ export function readOneMailbox(input: string | NamedAddress, field: string): Nam
 
 /** Mailboxes of all entries, those of groups too. */
 export const mailboxesOf = (entries: readonly AddressEntry[]): readonly NamedMailbox[] =>
-  entries.flatMap((entry) => (entry.kind === 'group' ? entry.members : [entry]))
+  hasNoGroup(entries)
+    ? entries
+    : entries.flatMap((entry) => (entry.kind === 'group' ? entry.members : [entry]))
+
+function hasNoGroup(entries: readonly AddressEntry[]): entries is readonly NamedMailbox[] {
+  for (const entry of entries) if (entry.kind === 'group') return false
+  return true
+}
 
 function readOne(input: AddressInput, field: string): readonly AddressEntry[] {
   if (typeof input === 'string') return readList(input, field)
@@ -100,9 +107,25 @@ function readMailbox(text: string, field: string): Mailbox {
   }
 }
 
+/** What was read a moment ago: a sender writes the same From into each message. Bounded; entries never change. */
+const known = new Map<string, readonly AddressEntry[]>()
+const knownMax = 256
+const knownCharsMax = 200
+
 const plainAddress = /^[A-Za-z0-9!#$%&'*+\-/=?^_`{|}~.@]+$/
 
 function readList(text: string, field: string): readonly AddressEntry[] {
+  if (text.length > knownCharsMax) return readNewList(text, field)
+  let entries = known.get(text)
+  if (entries === undefined) {
+    entries = readNewList(text, field)
+    if (known.size >= knownMax) known.clear()
+    known.set(text, entries)
+  }
+  return entries
+}
+
+function readNewList(text: string, field: string): readonly AddressEntry[] {
   if (plainAddress.test(text))
     return [{ kind: 'mailbox', name: '' as HeaderText, mailbox: readMailbox(text, field) }]
   if (text.length > textCharsMax) throw new UsageError(field, `must have at most ${textCharsMax} characters`)

@@ -64,7 +64,7 @@ export function compose(input: MessageInput, options: ComposeOptions): ComposedM
     nextBoundary: createBoundaries(seed),
     makeCid: (index) => `${seed}.${index + 1}@${domain}`,
   })
-  const utf8 = needsUtf8(addresses, fields) || !isPlain(header)
+  const utf8 = needsUtf8(addresses, fields, envelope) || !isPlain(header)
   if (utf8 && options.smtputf8 === false) throw notAscii(addresses)
   return composed({
     messageId,
@@ -230,11 +230,12 @@ function senderDomain({ from }: MessageAddresses, hostname: string): string {
   return /^[A-Za-z0-9.-]+$/.test(domain) ? domain : /^[A-Za-z0-9.-]+$/.test(hostname) ? hostname : 'localhost'
 }
 
-function needsUtf8(addresses: MessageAddresses, input: MessageInput): boolean {
+function needsUtf8(addresses: MessageAddresses, input: MessageInput, envelope: ComposedEnvelope): boolean {
   if (everyEntry(addresses).some(({ mailbox }) => mailbox.utf8 && needsSmtputf8(mailbox))) return true
   const given = input.envelope
   if (!isGiven(given)) return false
   const { from } = given
+  if (isPlain(`${envelope.from ?? ''}${envelope.to.join('')}`)) return false
   const list = (['to', 'cc', 'bcc'] as const).flatMap((key) => readAddresses(given[key], `envelope.${key}`))
   const sender = isGiven(from) && from !== false ? [readOneMailbox(from, 'envelope.from')] : []
   return [...mailboxesOf(list), ...sender].some(({ mailbox }) => mailbox.utf8 && needsSmtputf8(mailbox))
@@ -326,7 +327,7 @@ function writeIds(name: string, value: string | readonly string[] | null | undef
 function composeRaw(input: MessageInput, options: ComposeOptions): ComposedMessage {
   const addresses = readAllAddresses({ ...input, sender: input.sender ?? senderOfRaw(input) })
   const envelope = makeEnvelope(input, addresses)
-  const wantsUtf8 = needsUtf8(addresses, input)
+  const wantsUtf8 = needsUtf8(addresses, input, envelope)
   if (wantsUtf8 && options.smtputf8 === false) throw notAscii(addresses)
   const content = readContent(
     input.raw as NonNullable<MessageInput['raw']>,

@@ -4,12 +4,18 @@ const CR = 13
 const LF = 10
 const crlf = Buffer.from('\r\n')
 
+/** Pieces up to this size are looked at as one string first: most are right already. */
+const plainBytesMax = 64 * 1024
+const loneEnd = /\r(?!\n)|(?<!\r)\n/
+
 /** Any cut of the input gives the same bytes in all. A chunk that is right already is passed on, not copied. */
 export class LineEndWriter {
   #heldCr = false
 
   push(bytes: Uint8Array): Uint8Array {
     const input = asBuffer(bytes)
+    if (!this.#heldCr && input.length <= plainBytesMax && !loneEnd.test(input.toString('latin1')))
+      return input
     const pieces: Uint8Array[] = []
     let run = 0
     if (this.#heldCr && input.length > 0) {
@@ -56,7 +62,8 @@ export class LineEndWriter {
   }
 }
 
-export const canonicalText = (text: string): string => text.replace(/\r\n?|\n/g, '\r\n')
+export const canonicalText = (text: string): string =>
+  loneEnd.test(text) ? text.replace(/\r\n?|\n/g, '\r\n') : text
 
 export function canonicalBytes(bytes: Uint8Array): Uint8Array {
   const writer = new LineEndWriter()

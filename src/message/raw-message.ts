@@ -1,12 +1,15 @@
 // Owns messages that come ready-made: CRLF line ends, and no Bcc. Nothing else is touched, so that signatures hold.
 // RFC 5322 section 3.6.3, RFC 5321 section 2.3.8.
 
-import { headerFields } from './header.ts'
-import { LineEndWriter } from './line-end-writer.ts'
+import { findHeaderEnd, headerFields } from './header.ts'
+import { canonicalBytes, LineEndWriter } from './line-end-writer.ts'
 import type { BodyEncoder } from './mime-writer.ts'
 
 /** A header beyond this is passed on as body: no message has one. */
 const headerBytesMax = 4 * 1024 * 1024
+
+/** A header up to this size is looked at as one string. */
+const plainBytesMax = 64 * 1024
 
 /** Line ends and Bcc of a message in pieces. Any cut of the input gives the same octets. */
 export class RawMessageWriter implements BodyEncoder {
@@ -49,8 +52,13 @@ export class RawMessageWriter implements BodyEncoder {
   }
 }
 
-/** `bytes` begins with a header in CRLF lines. */
+const mayHaveBcc = /bcc[ \t]*:/i
+
+/** `bytes` begins with a header in CRLF lines; the same bytes where there is no Bcc. */
 function withoutBcc(bytes: Buffer): Uint8Array {
+  const end = findHeaderEnd(bytes)
+  const size = end === -1 ? bytes.length : end
+  if (size <= plainBytesMax && !mayHaveBcc.test(bytes.toString('latin1', 0, size))) return bytes
   const kept: Buffer[] = []
   let from = 0
   for (const field of headerFields(bytes, Number.POSITIVE_INFINITY)) {
@@ -63,11 +71,10 @@ function withoutBcc(bytes: Buffer): Uint8Array {
   return Buffer.concat(kept)
 }
 
+/** The bytes themselves where nothing has to change. */
 export function canonicalMessage(bytes: Uint8Array): Uint8Array {
-  const writer = new RawMessageWriter()
-  const body = writer.push(bytes)
-  const last = writer.end()
-  return last.length === 0 ? body : Buffer.concat([body, last])
+  const canonical = canonicalBytes(bytes)
+  return withoutBcc(Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength))
 }
 
 /** Octets above 127 in the header, and in the body. */

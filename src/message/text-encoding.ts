@@ -8,8 +8,12 @@ import { encodeQuotedPrintableBytes } from './quoted-printable-encoder.ts'
 /** RFC 5322 section 2.1.1 allows 998; some servers break lines from 990 on. */
 const lineOctetsMax = 900
 
-// NUL and other controls, and lines that mailbox files change.
-const unsafe = /[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|^From |\nFrom /
+// NUL and other controls.
+const control = /[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]/
+
+/** Controls, and lines that mailbox files change. */
+const isUnsafe = (text: string): boolean =>
+  control.test(text) || text.includes('\nFrom ') || text.startsWith('From ')
 
 export interface EncodedText {
   readonly encoding: TransferEncoding
@@ -24,7 +28,7 @@ export function encodeText(
   const { force, allow8bit } = options
   const size = Buffer.byteLength(text)
   const isAscii = size === text.length
-  const asIs = !unsafe.test(text) && !hasLongLine(text, isAscii)
+  const asIs = !isUnsafe(text) && !hasLongLine(text, isAscii)
   if (force !== 'base64' && force !== 'quoted-printable' && asIs) {
     if (isAscii) return { encoding: '7bit', body: text }
     if (allow8bit || force === '8bit') return { encoding: '8bit', body: text }

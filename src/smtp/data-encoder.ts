@@ -106,7 +106,7 @@ const unready = /\r(?!\n)|(?<!\r)\n|^\.|\n\./
 export function encodeData(body: Uint8Array): readonly Buffer[] {
   if (body.length > pieceBytes) return encodeLong(body)
   const bytes = asBuffer(body)
-  const text = bytes.latin1Slice()
+  const text = bytes.toString('latin1')
   const tail = bytes.length === 0 || bytes[bytes.length - 1] === LF ? final : finalAfterLine
   if (!unready.test(text)) return [bytes, tail]
   const dots = scan(text, true)
