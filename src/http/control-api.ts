@@ -13,6 +13,7 @@ import type {
   QueueListQuery,
   QueueStats,
 } from '../store/store.ts'
+import type { LocalSubmission } from './local-submission.ts'
 
 /**
  * not-found: no such thing. conflict: it exists already, or stands in the configuration file, which is read-only here.
@@ -61,6 +62,8 @@ export interface ServerStatus {
   }
   /** Rows that could not be read since the start. */
   readonly quarantinedCount?: number
+  /** Messages of the spool: handed in while no server ran, and those of them that could not be taken. */
+  readonly spool?: { readonly waiting: number; readonly bad: number; readonly folder: string }
 }
 
 export interface Health {
@@ -116,6 +119,12 @@ export interface ControlApi {
   health(): Promise<Health>
   /** Begins a graceful stop and returns at once. */
   stop(): void
+
+  /**
+   * A message from a program of this machine, as `sendmail` hands it in. Durable when it resolves; its line ends may be
+   * any. 'not-found': a recipient that cannot be; 'invalid': a sender or a message that cannot be. Nothing was taken then.
+   */
+  submit(submission: LocalSubmission, message: AsyncIterable<Uint8Array>): Promise<{ readonly id: MessageId }>
 
   queueList(query: QueueListQuery): Promise<Page<QueueListItem>>
   queueStats(): Promise<QueueStats>

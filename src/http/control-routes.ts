@@ -9,6 +9,8 @@ import type { z } from 'zod'
 import type { BodyReader } from '../queue/transport.ts'
 
 import { type ControlApi, ControlError } from './control-api.ts'
+import { localSubmissionType } from './local-submission.ts'
+import { readLocalSubmission, SubmissionFormatError } from './local-submission-reader.ts'
 import { InvalidRequest, toFields } from './problem.ts'
 import * as schemas from './schemas.ts'
 
@@ -72,6 +74,21 @@ export function addControlRoutes(server: FastifyInstance, app: ControlApi): void
   route('POST', '/v1/stop', {}, (_input, reply) => {
     app.stop()
     return reply.code(202).send({ stopping: true })
+  })
+
+  // The body streams: its limits are those of the message, which the application knows.
+  server.addContentTypeParser(localSubmissionType, (_request, payload, done) => done(null, payload))
+  server.post('/v1/submissions', { bodyLimit: Number.MAX_SAFE_INTEGER }, async (request, reply) => {
+    const body = request.body
+    if (!(body instanceof Readable))
+      throw new ControlError('invalid', `the body must be ${localSubmissionType}`)
+    try {
+      const { submission, message } = await readLocalSubmission(body)
+      return reply.code(201).send(await app.submit(submission, message))
+    } catch (error) {
+      if (error instanceof SubmissionFormatError) throw new ControlError('invalid', error.message)
+      throw error
+    }
   })
 
   route('GET', '/v1/queue', { query: schemas.queueQuery }, ({ query }) => app.queueList(defined(query)))

@@ -11,6 +11,8 @@ export interface HttpRequest {
   readonly path: string
   /** Sent as JSON. */
   readonly json?: unknown
+  /** Sent as it is, in place of JSON; `content-type` stands in `headers`. */
+  readonly body?: readonly Uint8Array[]
   readonly headers?: Readonly<Record<string, string>>
   /** Of silence, before the answer and within it. */
   readonly timeoutMs: number
@@ -27,6 +29,7 @@ export interface HttpAnswer {
 export function httpRequest(options: HttpRequest): Promise<HttpAnswer> {
   const { to } = options
   const body = options.json === undefined ? undefined : Buffer.from(JSON.stringify(options.json))
+  const pieces = options.body
   return new Promise((resolve, reject) => {
     const outgoing = request({
       ...(typeof to === 'string' ? { socketPath: to } : { host: to.address, port: to.port }),
@@ -36,6 +39,7 @@ export function httpRequest(options: HttpRequest): Promise<HttpAnswer> {
       headers: {
         ...(typeof to === 'string' && { host: 'localhost' }),
         ...(body !== undefined && { 'content-type': 'application/json', 'content-length': body.length }),
+        ...(pieces !== undefined && { 'content-length': pieces.reduce((sum, one) => sum + one.length, 0) }),
         ...options.headers,
       },
     })
@@ -46,6 +50,7 @@ export function httpRequest(options: HttpRequest): Promise<HttpAnswer> {
     outgoing.on('response', (answer) => {
       resolve({ status: answer.statusCode ?? 0, headers: answer.headers, body: answer })
     })
+    for (const piece of pieces ?? []) outgoing.write(piece)
     outgoing.end(body)
   })
 }

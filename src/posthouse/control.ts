@@ -17,6 +17,7 @@ export interface ControlOptions {
   readonly status: () => Promise<ServerStatus>
   readonly problems: () => readonly string[]
   readonly stop: () => void
+  readonly submit: ControlApi['submit']
 }
 
 const mailRowsMax = 1000
@@ -47,6 +48,7 @@ export function createControl(options: ControlOptions): ControlApi {
       return { ready: problems.length === 0, problems }
     },
     stop: options.stop,
+    submit: options.submit,
 
     queueList: (query) => store().queueList(query),
     queueStats: () => store().queueStats(clock.now()),

@@ -45,10 +45,12 @@ import { Accounts } from './accounts.ts'
 import { createAuthenticator } from './authenticator.ts'
 import { type Config, lookupByDomain, type SmtpListenerName } from './config.ts'
 import { createControl } from './control.ts'
+import { handIn, handInForControl } from './hand-in.ts'
 import { type HttpListeners, ListenError, openHttpListeners } from './http-listeners.ts'
 import { Intake } from './intake.ts'
 import { MailSession } from './mail-session.ts'
 import { Router } from './router.ts'
+import { Spool } from './spool.ts'
 import { type Submission, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
 import { type PemPair, readPair, selfSignedPair, watchPair } from './tls-files.ts'
 import { version } from './version.ts'
@@ -123,6 +125,7 @@ class PosthouseServer implements Posthouse {
   #accounts: Accounts | undefined
   #queue: Queue | undefined
   #submitter: SubmitterOptions | undefined
+  #spool: Spool | undefined
   #http: HttpListeners | undefined
   #listeners: OpenListener[] = []
   #transports: readonly Transport[] = []
@@ -149,6 +152,8 @@ class PosthouseServer implements Posthouse {
       status: () => this.#status(),
       problems: () => this.#problems(),
       stop: () => void this.stop(),
+      submit: (submission, message) =>
+        handInForControl(this.#opened(this.#submitter), submission, message, this.#low),
     })
   }
 
@@ -199,6 +204,7 @@ class PosthouseServer implements Posthouse {
     })
     this.#every(spaceCheckMs, () => this.#checkSpace(store))
     this.#every(pruneEveryMs, () => this.#prune(store))
+    await this.#startSpool()
     this.#state = 'ready'
     return { newPasswords, listeners: this.#listenerStatus() }
   }
@@ -458,6 +464,21 @@ class PosthouseServer implements Posthouse {
     await store.prune({ before: this.#clock.now() - timelineMs, keepMax: messagesMax, max: pruneRowsMax })
   }
 
+  /** A store that was given has no folder that programs could have written to. */
+  async #startSpool(): Promise<void> {
+    if (this.#deps.openStore !== undefined) return
+    const { clock, log, metrics } = this.#shared()
+    this.#spool = new Spool({
+      dataDir: this.#config.dataDir,
+      clock,
+      log,
+      metrics,
+      handIn: (submission, message) => handIn(this.#opened(this.#submitter), submission, message),
+      isFull: () => this.#low,
+    })
+    await this.#spool.start()
+  }
+
   /** Runs `job` now and then again after each pause; a failure is logged and does not end it. */
   #every(pauseMs: number, job: () => Promise<void>): void {
     const run = async (): Promise<void> => {
@@ -491,6 +512,7 @@ class PosthouseServer implements Posthouse {
     for (const timer of this.#timers) timer.cancel()
     for (const close of this.#closers) close()
     const graceMs = this.#config.stop.timeoutMs
+    await this.#spool?.stop()
     await Promise.all(this.#listeners.map(({ listener }) => listener.close()))
     await Promise.all(
       [...new Set(this.#listeners.map(({ server }) => server))].map((server) => server.stop({ graceMs })),
@@ -521,6 +543,7 @@ class PosthouseServer implements Posthouse {
       listeners: this.#listenerStatus(),
       counts: { waiting, active, held, ...(oldestDueAt !== undefined && { oldestDueAt }) },
       quarantinedCount: quarantined?.length ?? 0,
+      ...(this.#spool !== undefined && { spool: this.#spool.counts() }),
     }
   }
 

@@ -206,6 +206,12 @@ export function createFakeControl(options: FakeControlOptions): FakeControl {
       return this.healthNow
     },
     stop: () => called('stop'),
+    async submit(submission, message) {
+      const chunks: Uint8Array[] = []
+      for await (const chunk of message) chunks.push(chunk)
+      called('submit', submission, Buffer.concat(chunks).toString('latin1'))
+      return { id: fakeMessageId }
+    },
     async queueList(query) {
       called('queueList', query)
       const start = Number(query.cursor ?? 0)
