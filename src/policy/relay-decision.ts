@@ -14,6 +14,8 @@ export interface RelayQuestion {
   /** The account that logged in. */
   readonly identity: string | undefined
   readonly isOurDomain: boolean
+  /** `capture.anyClient`: in mode capture every client is taken for one of this machine. */
+  readonly anyClient?: boolean
   /** The address stands in `networks.relay`. */
   readonly isRelayNetwork: boolean
 }
@@ -24,14 +26,15 @@ const noLogin = refuse(reply(530, '7.0', 'authentication required'))
 /**
  * Whether mail for one recipient is taken. Whether that recipient exists is asked elsewhere.
  * - our own domains: from anybody on mx and lmtp; on submission only from who logged in or stands in `networks.relay`
- * - domains of others: from who logged in or stands in `networks.relay`; in mode capture also from this machine, since
- *   nothing can leave it then
+ * - domains of others: from who logged in or stands in `networks.relay`; in mode capture also from this machine (or
+ *   from anybody with `anyClient`), since nothing can leave it then
  */
 export function decideRelay(question: RelayQuestion): Verdict {
   const trusted = question.identity !== undefined || question.isRelayNetwork
   if (question.listener === 'submission') return trusted ? accept : noLogin
   if (question.isOurDomain || trusted) return accept
-  if (question.listener === 'mx' && question.mode === 'capture' && isLoopback(question.remoteAddress))
-    return accept
+  if (question.listener === 'mx' && question.mode === 'capture') {
+    if (question.anyClient === true || isLoopback(question.remoteAddress)) return accept
+  }
   return denied
 }

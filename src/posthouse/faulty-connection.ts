@@ -27,6 +27,7 @@ export class FaultyConnection implements Connection {
   readonly #inner: Connection
   readonly #options: FaultyConnectionOptions
   #handler: ConnectionHandler | undefined
+  readonly #gone = new AbortController()
   #muted = false
   #breakTls = false
   #trickle: { readonly bytes: number; readonly ms: number } | undefined
@@ -39,6 +40,11 @@ export class FaultyConnection implements Connection {
   constructor(inner: Connection, options: FaultyConnectionOptions) {
     this.#inner = inner
     this.#options = options
+  }
+
+  /** Aborted when the peer ends or the connection is gone: nobody waits for an answer. */
+  get gone(): AbortSignal {
+    return this.#gone.signal
   }
 
   get remote(): Endpoint {
@@ -55,11 +61,15 @@ export class FaultyConnection implements Connection {
     this.#handler = handler
     this.#inner.attach({
       data: (bytes) => handler.data(bytes),
-      end: () => handler.end(),
+      end: () => {
+        handler.end()
+        this.#gone.abort()
+      },
       drain: () => handler.drain(),
       close: (error) => {
         this.#timer?.cancel()
         handler.close(error)
+        this.#gone.abort()
       },
     })
   }

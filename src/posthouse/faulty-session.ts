@@ -78,7 +78,6 @@ class FaultySession implements SmtpSession {
   readonly #inner: SmtpSession
   readonly #info: SessionInfo
   readonly #connection: FaultyConnection
-  readonly #gone = new AbortController()
   #sender = ''
   #recipients: string[] = []
 
@@ -147,7 +146,6 @@ class FaultySession implements SmtpSession {
   }
 
   close(): void {
-    this.#gone.abort()
     this.#inner.close?.()
   }
 
@@ -228,7 +226,7 @@ class FaultySession implements SmtpSession {
   }
 
   async #wait({ delayMs }: FaultStrike): Promise<void> {
-    if (delayMs > 0) await sleep(this.#options.clock, delayMs, this.#gone.signal).catch(() => {})
+    if (delayMs > 0) await sleep(this.#options.clock, delayMs, this.#connection.gone).catch(() => {})
   }
 
   /** A refusal in place of the step's own answer, where there is to be none. */

@@ -15,6 +15,7 @@ import type {
 } from '../queue/types.ts'
 import type { MailParameters, RcptParameters, ReversePath } from '../smtp/envelope.ts'
 import { captureAccount, placementOf } from '../store/local-transport.ts'
+import type { ConversationLine } from './conversations.ts'
 import type { Target } from './directory.ts'
 import type { RoutedDomain, Router } from './router.ts'
 
@@ -35,6 +36,8 @@ export interface IntakeMessage {
   readonly origin: MessageOrigin
   /** What was changed or found on the way in; goes into the timeline. */
   readonly notes: readonly string[]
+  /** The SMTP conversation of how it came; goes into the timeline. */
+  readonly conversation?: readonly ConversationLine[] | undefined
 }
 
 export interface IntakeOptions {
@@ -43,6 +46,10 @@ export interface IntakeOptions {
   /** Gives a delivery its first times: retry, expiry, delay notice. */
   readonly schedule: (seed: DeliverySeed, now: number) => Delivery
   readonly commit: (message: NewMessage) => Promise<void>
+  /** The catcher's inbox of who logged in. Default: INBOX. */
+  readonly inboxOf?: ((identity: string | undefined) => string) | undefined
+  /** Where captured mail for this address goes besides, as it comes. */
+  readonly autoRelease?: ((recipient: Mailbox) => string | undefined) | undefined
 }
 
 export class Intake {
@@ -70,6 +77,9 @@ export class Intake {
     const deliveries: Delivery[] = []
     const settled: { delivery: Delivery; placement: Placement }[] = []
     const events: TimelineEvent[] = [accepted(incoming, now)]
+    const { conversation } = incoming
+    if (conversation !== undefined && conversation.length > 0)
+      events.push({ messageId: id, at: now, kind: 'conversation', data: { lines: conversation } })
     let seq = 0
     const seen = new Set<string>()
     for (const recipient of incoming.recipients) {
@@ -85,6 +95,12 @@ export class Intake {
         else {
           settled.push({ delivery, placement })
           events.push(placed(delivery, placement, now))
+        }
+        const onward =
+          where.destination === 'capture' ? this.#options.autoRelease?.(target.mailbox) : undefined
+        if (onward !== undefined) {
+          const seed = seedOf(recipient, target, { destination: onward, held: false }, id, seq++)
+          deliveries.push(this.#options.schedule(seed, now))
         }
       }
     }
@@ -103,7 +119,8 @@ export class Intake {
     if (delivery.destination !== 'local' && delivery.destination !== 'capture') return undefined
     const account =
       delivery.destination === 'capture' || target.kind === 'outside' ? captureAccount : target.account
-    return placementOf(account, message, delivery, now)
+    const inbox = account === captureAccount ? this.#options.inboxOf?.(message.origin.identity) : undefined
+    return placementOf(account, message, delivery, now, inbox)
   }
 }
 

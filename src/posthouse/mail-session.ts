@@ -17,6 +17,7 @@ import { type Reply, reply } from '../smtp/reply.ts'
 import { accept, refuse, type Verdict } from '../smtp/verdict.ts'
 import type { BodyWriter } from '../store/store.ts'
 import { BodyIntake, type HeaderDecision } from './body-intake.ts'
+import type { ConversationLine } from './conversations.ts'
 import type { Directory, Target } from './directory.ts'
 import type { AcceptedRecipient, Intake } from './intake.ts'
 import type { Router } from './router.ts'
@@ -36,7 +37,10 @@ export interface MailSessionOptions {
   readonly lowOnSpace: () => boolean
   readonly mayRelay: (address: string) => boolean
   readonly senderMustMatch: boolean
+  readonly anyClient: boolean
   readonly receivedCountMax: number
+  /** The lines of the session that belong to the message which ends with this reply. */
+  readonly conversation?: ((session: SessionInfo, last: string) => readonly ConversationLine[]) | undefined
 }
 
 const noSpace = reply(452, '3.1', 'not enough disk space here, try again later')
@@ -76,6 +80,7 @@ export class MailSession implements SmtpSession {
       mode: router.mode,
       remoteAddress: this.#info.remote.address,
       identity: this.#info.identity,
+      anyClient: this.#options.anyClient,
       isOurDomain: resolution.kind !== 'foreign',
       isRelayNetwork: (this.#isRelayNetwork ??= mayRelay(this.#info.remote.address)),
     })
@@ -192,6 +197,7 @@ class MessageSink implements BodySink {
       body: finished.body,
       origin: this.#origin(),
       notes: this.#notes,
+      conversation: this.#options.conversation?.(this.#info, `250 2.0.0 queued as ${this.#id}`),
     }
     return this.#options.intake.accept(incoming).then(
       () => ({ kind: 'accept', reply: reply(250, '0.0', `queued as ${this.#id}`) }),

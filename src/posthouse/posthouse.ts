@@ -26,13 +26,18 @@ import { realClock } from '../net/real-clock.ts'
 import { realRandom } from '../net/real-random.ts'
 import { createSecureContextHolder, type SecureContextHolder } from '../net/secure-context.ts'
 import { createAuthThrottle } from '../policy/auth-throttle.ts'
+import { FaultPlan } from '../policy/fault-plan.ts'
 import type { ListenerKind } from '../policy/relay-decision.ts'
 import { createQueue, type Queue } from '../queue/queue.ts'
 import type { Routed } from '../queue/reports.ts'
 import { defaultRetryPolicy, type RetryPolicy } from '../queue/retry.ts'
+import type { DeliverySeed } from '../queue/schedule.ts'
 import type { Transport } from '../queue/transport.ts'
+import type { NewMessage } from '../queue/types.ts'
 import { createRelayTransport } from '../relay/relay-transport.ts'
+import { releasePrefix } from '../relay/route.ts'
 import { createPasswordHasher, deriveScramKeys, type PasswordHasher } from '../sasl/password.ts'
+import type { SessionInfo } from '../server/session.ts'
 import { createSmtpServer, type SmtpServer } from '../server/smtp-server.ts'
 import {
   createCaptureTransport,
@@ -42,13 +47,16 @@ import {
 import { createSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import type { BodyWriter, Store } from '../store/store.ts'
 import { Accounts } from './accounts.ts'
-import { createAuthenticator } from './authenticator.ts'
+import { anyAuthenticator, createAuthenticator } from './authenticator.ts'
 import { type Config, lookupByDomain, type SmtpListenerName } from './config.ts'
 import { createControl } from './control.ts'
+import { Conversations } from './conversations.ts'
+import { FaultInjector } from './faulty-session.ts'
 import { handIn, handInForControl } from './hand-in.ts'
 import { type HttpListeners, ListenError, openHttpListeners } from './http-listeners.ts'
 import { Intake } from './intake.ts'
 import { MailSession } from './mail-session.ts'
+import { autoRelease, releaseMessage } from './release.ts'
 import { Router } from './router.ts'
 import { Spool } from './spool.ts'
 import { type Submission, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
@@ -88,6 +96,10 @@ export interface Posthouse {
   /** Hands over a message as a user of this server would. Durable when it resolves; see submit.ts for what it rejects with. */
   submit(submission: Submission): Promise<SubmitReceipt>
   readonly control: ControlApi
+  /** What goes wrong on purpose; in mode capture, once it is started. */
+  readonly faults: FaultPlan | undefined
+  /** Sends captured mail on to real addresses (`capture.release`). Durable when it resolves. @throws ControlError */
+  release(messageId: string, to: readonly string[], by: string): Promise<{ readonly id: string }>
   /** Resolves when it has stopped, whoever asked. */
   readonly stopped: Promise<void>
 }
@@ -126,6 +138,8 @@ class PosthouseServer implements Posthouse {
   #queue: Queue | undefined
   #submitter: SubmitterOptions | undefined
   #spool: Spool | undefined
+  /** In mode capture. */
+  #faultPlan: FaultPlan | undefined
   #http: HttpListeners | undefined
   #listeners: OpenListener[] = []
   #transports: readonly Transport[] = []
@@ -186,6 +200,7 @@ class PosthouseServer implements Posthouse {
       mode: config.delivery.mode,
       routes: config.delivery.routes,
       isOurs: (domain) => accounts.directory.isOurs(domain),
+      release: config.capture.release.server,
     })
     const queue = this.#createQueue(store, router, accounts)
     this.#queue = queue
@@ -235,11 +250,17 @@ class PosthouseServer implements Posthouse {
     const relayNetworks = parseNetworkList(config.networks.relay)
     const repairNetworks = parseNetworkList(config.networks.repairLineEndings)
     const { queue, passwords } = parts
+    const { capture } = config
+    const catching = config.delivery.mode === 'capture'
+    const conversations = catching && capture.conversations ? new Conversations(this.#clock) : undefined
+    const faults = catching ? this.#createFaults(conversations) : undefined
     const intake = new Intake({
       clock: this.#clock,
       router,
       schedule: (seed, now) => queue.schedule(seed, now),
       commit: (message) => queue.accept(message),
+      inboxOf: this.#inboxOf,
+      autoRelease: catching ? autoRelease(capture.release) : undefined,
     })
     const bodyWriter = (id: string): BodyWriter => store.bodyWriter(id)
     this.#submitter = {
@@ -253,13 +274,16 @@ class PosthouseServer implements Posthouse {
       recipientsMax: config.limits.recipientsMax,
     }
     const throttle = createAuthThrottle({ clock: this.#clock })
-    const authenticator = createAuthenticator({
+    const known = createAuthenticator({
       accounts,
       passwords,
       throttle,
       random: this.#random,
       log: this.#log,
     })
+    const anyLogin = catching && capture.anyLogin
+    const checked = anyLogin ? anyAuthenticator : known
+    const authenticator = faults?.authenticator(checked) ?? checked
     const sessionIds = createSessionIds()
     const names: readonly SmtpListenerName[] = ['mx', 'submission', 'submissions', 'lmtp']
     for (const name of names) {
@@ -279,15 +303,22 @@ class PosthouseServer implements Posthouse {
         bodyWriter,
         lowOnSpace: () => this.#low,
         mayRelay: (address: string) => relayNetworks.has(address),
-        senderMustMatch: config.submission.senderMustMatch,
+        senderMustMatch: config.submission.senderMustMatch && !anyLogin,
+        anyClient: catching && capture.anyClient,
         receivedCountMax: config.limits.receivedMax,
+        conversation: conversations && ((info: SessionInfo, last: string) => conversations.take(info, last)),
       }
       const implicitTls = name === 'submissions'
       if (implicitTls && tls === undefined) continue
       const server = createSmtpServer({
         hostname: config.hostname,
         kind,
-        session: (info) => new MailSession(session, info),
+        session: (info, connection) => {
+          const inner = new MailSession(session, info)
+          return faults?.session(inner, info, connection) ?? inner
+        },
+        asksStartTls: faults !== undefined,
+        ...(conversations !== undefined && { transcript: conversations.record }),
         clock: this.#clock,
         random: this.#random,
         log: this.#log.child({ listener: name }),
@@ -296,7 +327,8 @@ class PosthouseServer implements Posthouse {
         ids: sessionIds,
         repairLineEnds: (address) => repairNetworks.has(address),
         ...(kind === 'submission' && { authenticator, requireAuth: config.networks.relay.length === 0 }),
-        authWithoutTls: listener.insecureAuth,
+        ...(kind === 'mx' && anyLogin && { authenticator, requireAuth: false }),
+        authWithoutTls: listener.insecureAuth || anyLogin,
         implicitTls,
         ...(tls !== undefined && { tls: () => tls.current }),
       })
@@ -304,6 +336,7 @@ class PosthouseServer implements Posthouse {
         await this.#bind(
           name,
           address,
+          (connection) => server.accept(faults?.connection(connection, implicitTls) ?? connection),
           server,
           implicitTls ? 'implicit' : tls === undefined ? 'none' : 'starttls',
         )
@@ -313,10 +346,10 @@ class PosthouseServer implements Posthouse {
   async #bind(
     name: SmtpListenerName,
     address: Endpoint,
+    onConnection: (connection: Connection) => void,
     server: SmtpServer,
     tls: ListenerStatus['tls'],
   ): Promise<void> {
-    const onConnection = (connection: Connection): void => server.accept(connection)
     try {
       const listener = await (this.#deps.listen ?? listen)({
         host: address.address,
@@ -331,6 +364,24 @@ class PosthouseServer implements Posthouse {
         : cause
     }
   }
+
+  #createFaults(conversations: Conversations | undefined): FaultInjector {
+    const { seed, rules, profiles } = this.#config.capture.faults
+    const plan = new FaultPlan({ seed, rules })
+    for (const profile of profiles) plan.applyProfile(profile)
+    this.#faultPlan = plan
+    return new FaultInjector({
+      plan,
+      clock: this.#clock,
+      log: this.#log,
+      inboxOf: this.#inboxOf,
+      ...(conversations !== undefined && { note: (info, line) => conversations.record(info, '-', line) }),
+    })
+  }
+
+  /** The catcher's inbox of who logged in. */
+  readonly #inboxOf = (identity: string | undefined): string =>
+    this.#config.capture.inboxes === 'login' && identity !== undefined && identity !== '' ? identity : 'INBOX'
 
   async #openTls(): Promise<SecureContextHolder | undefined> {
     const { tls, dataDir, hostname } = this.#config
@@ -359,7 +410,7 @@ class PosthouseServer implements Posthouse {
       clock,
       accountFor: (delivery) => accounts.accountFor(delivery.recipient),
     })
-    const capture = createCaptureTransport({ clock })
+    const capture = createCaptureTransport({ clock, inboxOf: this.#inboxOf })
     const discard = createDiscardTransport({ clock })
     this.#transports = [relay, local, capture, discard]
     const byName: Readonly<Record<string, Transport>> = { local, capture, discard }
@@ -436,6 +487,7 @@ class PosthouseServer implements Posthouse {
    */
   async #reroute(store: Store, router: Router, queue: Queue): Promise<void> {
     for (const { domain, destination } of await store.routesInUse()) {
+      if (destination.startsWith(releasePrefix)) continue
       const now = router.destinationOf(domain)
       if (now.destination !== destination) {
         const count = await store.reroute(domain, destination, now.destination)
@@ -499,6 +551,26 @@ class PosthouseServer implements Posthouse {
 
   async submit(submission: Submission): Promise<SubmitReceipt> {
     return submit(this.#opened(this.#submitter), submission)
+  }
+
+  get faults(): FaultPlan | undefined {
+    return this.#faultPlan
+  }
+
+  release(messageId: string, to: readonly string[], by: string): Promise<{ readonly id: string }> {
+    const { ids, bodyWriter, recipientsMax } = this.#opened(this.#submitter)
+    const queue = this.#opened(this.#queue)
+    const options = {
+      release: this.#config.capture.release,
+      clock: this.#clock,
+      ids,
+      recipientsMax,
+      store: this.#opened(this.#store),
+      bodyWriter,
+      schedule: (seed: DeliverySeed, now: number) => queue.schedule(seed, now),
+      commit: (message: NewMessage) => queue.accept(message),
+    }
+    return releaseMessage(options, messageId, to, by)
   }
 
   stop(): Promise<void> {

@@ -1,13 +1,15 @@
 // Owns the answer to "where does mail for this domain go?": local accounts first, then the mode, then the routes of the
 // configuration, then MX. It does not look anything up; the relay does that when it tries.
 
-import { type HostRoute, type Route, routeDestination } from '../relay/route.ts'
+import { type HostRoute, type Route, releasePrefix, routeDestination } from '../relay/route.ts'
 import { type ByDomain, type DeliveryMode, lookupByDomain } from './config.ts'
 
 export interface RouterOptions {
   readonly mode: DeliveryMode
   readonly routes: ByDomain<Route>
   readonly isOurs: (domain: string) => boolean
+  /** Where an operator's release of captured mail goes. */
+  readonly release?: Route | undefined
 }
 
 export interface RoutedDomain {
@@ -24,7 +26,8 @@ export class Router {
 
   constructor(options: RouterOptions) {
     this.#options = options
-    for (const route of Object.values(options.routes)) {
+    const { routes, release } = options
+    for (const route of [...Object.values(routes), ...(release === undefined ? [] : [release])]) {
       if (route.kind === 'smtp' || route.kind === 'lmtp') this.#hosts.set(routeDestination(route, ''), route)
     }
   }
@@ -63,7 +66,8 @@ export class Router {
 
   /** The host behind a scheduling key; MX destinations need none. */
   hostRoute(destination: string): Route | undefined {
-    return destination.startsWith('mx:') ? mx : this.#hosts.get(destination)
+    const key = destination.startsWith(releasePrefix) ? destination.slice(releasePrefix.length) : destination
+    return key.startsWith('mx:') ? mx : this.#hosts.get(key)
   }
 
   #route(domain: string): Route {

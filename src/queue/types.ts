@@ -92,6 +92,7 @@ export interface Placement {
 
 export type TimelineKind =
   | 'accepted'
+  | 'conversation'
   | 'check'
   | 'queued'
   | 'attempt'

@@ -139,6 +139,9 @@ export function maskRoute(text: string): string {
   )
 }
 
+/** Before the key of what an operator sends on although the mode keeps it: a change of the configuration leaves it alone. */
+export const releasePrefix = 'release:'
+
 /**
  * The key by which the queue schedules deliveries and limits connections: 'capture', 'mx:example.test',
  * 'smtp:host:port'. Two routes with one key share connections, so a user that authenticates is part of it.

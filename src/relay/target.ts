@@ -2,7 +2,7 @@
 // It resolves and dials nothing.
 
 import { assert } from '../base/assert.ts'
-import type { HostRoute, Route, RouteCredentials, TlsPolicy } from './route.ts'
+import { type HostRoute, type Route, type RouteCredentials, releasePrefix, type TlsPolicy } from './route.ts'
 
 export interface Target {
   readonly destination: string
@@ -28,9 +28,10 @@ export function readTarget(
   route: Route | undefined,
   options: TargetOptions,
 ): Target | undefined {
-  const colon = destination.indexOf(':')
-  const scheme = destination.slice(0, colon)
-  const rest = destination.slice(colon + 1)
+  const key = destination.startsWith(releasePrefix) ? destination.slice(releasePrefix.length) : destination
+  const colon = key.indexOf(':')
+  const scheme = key.slice(0, colon)
+  const rest = key.slice(colon + 1)
   if (scheme === 'mx') {
     const domain = rest
     const tls = options.tlsPolicyFor(domain)

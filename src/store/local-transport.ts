@@ -37,11 +37,24 @@ const gone: Outcome = {
 }
 
 /** Keeps mail for the console; it is never sent on by itself. */
-export function createCaptureTransport({ clock }: { readonly clock: Clock }): Transport {
+export function createCaptureTransport({
+  clock,
+  inboxOf,
+}: {
+  readonly clock: Clock
+  /** The inbox of who logged in. Default: all mail into INBOX. */
+  readonly inboxOf?: (identity: string | undefined) => string
+}): Transport {
   return transport(clock, (message, delivery) => ({
     kind: 'delivered',
     how: 'captured',
-    placement: placementOf(captureAccount, message, delivery, clock.now()),
+    placement: placementOf(
+      captureAccount,
+      message,
+      delivery,
+      clock.now(),
+      inboxOf?.(message.origin.identity),
+    ),
   }))
 }
 
@@ -69,9 +82,10 @@ export const placementOf = (
   message: Message,
   delivery: Delivery,
   at: number,
+  mailbox = 'INBOX',
 ): Placement => ({
   account,
-  mailbox: 'INBOX',
+  mailbox,
   prefix: formatReturnPath(message.reversePath) + formatDeliveredTo(delivery.recipient),
   internalDate: at,
 })
