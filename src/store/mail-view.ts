@@ -12,7 +12,7 @@ export interface MailSummary {
   readonly account: string
   /** In the catcher the inbox: 'INBOX', or the login name that the client gave. */
   readonly mailbox: string
-  /** Epoch ms. */
+  /** When it came into this mailbox, epoch ms; lists are in this order. */
   readonly receivedAt: number
   /** Prefix and body. */
   readonly sizeBytes: number
@@ -46,8 +46,9 @@ export type SearchTerm =
   | { readonly kind: 'tag'; readonly tag: string }
   | { readonly kind: 'has'; readonly what: 'attachment' | 'tag' }
   | { readonly kind: 'is'; readonly what: 'unread' | 'read' | 'starred' }
-  /** Epoch ms; `after` is inclusive, `before` exclusive. */
+  /** Epoch ms of `receivedAt`; `after` is inclusive, `before` exclusive. */
   | { readonly kind: 'received'; readonly after?: number; readonly before?: number }
+  /** Both inclusive. */
   | { readonly kind: 'size'; readonly min?: number; readonly max?: number }
   /** Message-ID header without angle brackets, or our id. */
   | { readonly kind: 'id'; readonly id: string }
@@ -114,7 +115,10 @@ export interface MailViews {
   ): Promise<
     { readonly summary: MailSummary; readonly prefix: string; readonly body: BodyReader } | undefined
   >
-  /** Durable. At most `max` rows in one call (default 1000); `more` says to call again. */
+  /**
+   * Durable. At most `max` rows in one call (default 1000), oldest first; `more` says to call again. Rows that are so
+   * already are passed by and not counted, so that calling again comes to an end.
+   */
   mailChange(
     target: MailTarget,
     change: MailChange,
@@ -128,6 +132,8 @@ export interface MailViews {
     bounds: { readonly before?: number; readonly messagesMax?: number; readonly bytesMax?: number },
     max: number,
   ): Promise<number>
+  /** Removes all mail of the account and its mailboxes, in small transactions. How many rows there were. */
+  mailboxRemove(account: string): Promise<number>
 }
 
 /** One line of the feed: a timeline event or a change to kept mail, numbered in the order of the commits. */
@@ -135,10 +141,18 @@ export interface FeedEntry {
   /** 1.. without regard to gaps; ascending. */
   readonly seq: number
   readonly at: number
-  /** 'accepted', 'captured', 'delivered', 'deferred', 'failed', 'bounced', 'held', ..., 'mail.changed', 'mail.removed'. */
+  /**
+   * A TimelineKind ('accepted', 'delivered', 'deferred', ...); a new row of kept mail: 'captured' in the catcher,
+   * 'mail.added' in an account; 'mail.changed', 'mail.removed'.
+   */
   readonly kind: string
+  /** Of 'mail.changed' and 'mail.removed' where it was one message. */
   readonly messageId?: MessageId
-  /** JSON-safe; for mail a MailSummary where it is at hand. */
+  /**
+   * JSON-safe. TimelineKind: the event's data, `delivery` the id where it concerns one. captured, mail.added: `mail`, the
+   * MailSummary before it is indexed. mail.changed, mail.removed: `account`, `mailbox`, `ids`, and `change`, the MailChange;
+   * one entry for each mailbox.
+   */
   readonly data: Readonly<Record<string, unknown>>
 }
 

@@ -29,11 +29,22 @@ export const storeWrites: ReadonlySet<string> = new Set([
   'clearDestination',
   'recover',
   'mailDelete',
+  'mailChange',
+  'mailRemove',
+  'mailTrim',
+  'mailboxRemove',
+  'feedPrune',
+  'documentPut',
+  'documentDelete',
+  'documentPrune',
   'accountPut',
   'accountDelete',
   'reroute',
   'prune',
 ])
+
+/** Calls that answer at once, without a disk. */
+const atOnce: ReadonlySet<string> = new Set(['bodyWriter', 'feedKinds', 'onFeed'])
 
 export interface FaultyStoreOptions {
   /** The clock of the process that asks. */
@@ -92,7 +103,7 @@ export function faultyStore(inner: Store, options: FaultyStoreOptions): Store {
     get(target, property) {
       const value: unknown = Reflect.get(target, property)
       if (typeof value !== 'function' || typeof property !== 'string') return value
-      if (property === 'bodyWriter') return value.bind(target)
+      if (atOnce.has(property)) return value.bind(target)
       if (property === 'freeBytes') return () => Promise.resolve(options.freeBytes())
       if (property === 'close') return options.close ?? value.bind(target)
       return (...args: unknown[]) => call(property, () => value.apply(target, args), args)

@@ -3,7 +3,6 @@
 
 import type { Clock } from '../../base/clock.ts'
 import { formatDeliveryId, parseDeliveryId } from '../../base/id.ts'
-import { summarize } from '../../message/summary.ts'
 import { nextTryAt } from '../../queue/retry-curve.ts'
 import {
   type DestinationState,
@@ -20,10 +19,25 @@ import type {
   Message,
   MessageId,
   NewMessage,
-  Placement,
   TimelineEvent,
 } from '../../queue/types.ts'
 import { bytesBody, inlineBytesMax } from '../body-file.ts'
+import { addedKind, checkChange } from '../mail-rules.ts'
+import type {
+  Documents,
+  Feed,
+  FeedEntry,
+  MailboxCounts,
+  MailChange,
+  MailCounts,
+  MailPage,
+  MailPageQuery,
+  MailScope,
+  MailSummary,
+  MailTarget,
+  MailViews,
+  StoredDocument,
+} from '../mail-view.ts'
 import type {
   AccountRow,
   BodyWriter,
@@ -36,6 +50,9 @@ import type {
   QueueStats,
   Store,
 } from '../store.ts'
+import { MemoryDocuments } from './memory-documents.ts'
+import { MemoryFeed } from './memory-feed.ts'
+import { MemoryMail, type MemoryRow } from './memory-mail.ts'
 
 interface Row {
   delivery: Delivery
@@ -43,21 +60,11 @@ interface Row {
   was: 'waiting' | 'held'
 }
 
-interface Mail {
-  readonly item: MailListItem
-  readonly prefix: string
-}
-
-interface Box {
-  uidNext: number
-  readonly mail: Map<number, Mail>
-}
-
 export interface MemoryStoreOptions {
   readonly clock: Clock
 }
 
-export function createMemoryStore(options: MemoryStoreOptions): Store {
+export function createMemoryStore(options: MemoryStoreOptions): Store & MailViews & Feed & Documents {
   return new MemoryStore(options)
 }
 
@@ -65,14 +72,16 @@ const order = (one: string, other: string): number => (one < other ? -1 : one > 
 const byKey = (one: Delivery, other: Delivery): number =>
   order(one.messageId, other.messageId) || one.seq - other.seq
 
-class MemoryStore implements Store {
+class MemoryStore implements Store, MailViews, Feed, Documents {
   readonly #clock: Clock
   readonly #messages = new Map<string, Message>()
   readonly #bodies = new Map<string, Uint8Array>()
   readonly #rows = new Map<string, Map<number, Row>>()
   readonly #events = new Map<string, TimelineEvent[]>()
   readonly #down = new Map<string, DestinationState>()
-  readonly #boxes = new Map<string, Box>()
+  readonly #mail = new MemoryMail((id) => this.#bodies.get(id) ?? new Uint8Array(0))
+  readonly #feed: MemoryFeed
+  readonly #documents = new MemoryDocuments()
   readonly #accounts = new Map<string, AccountRow>()
   /** Large bodies that were finished and not yet accepted. */
   readonly #files = new Map<string, Uint8Array>()
@@ -80,6 +89,7 @@ class MemoryStore implements Store {
 
   constructor(options: MemoryStoreOptions) {
     this.#clock = options.clock
+    this.#feed = new MemoryFeed(options.clock)
   }
 
   /** Resolves a turn later, as a real store does. */
@@ -117,8 +127,19 @@ class MemoryStore implements Store {
     this.#bodies.set(id, this.#bytesOf(body))
     for (const delivery of deliveries) this.#put(delivery)
     for (const event of events) this.#addEvent(event)
-    for (const { delivery, placement } of settled ?? []) this.#place(delivery, placement)
+    this.#tellAdded(
+      (settled ?? []).map(({ delivery, placement }) => this.#mail.place(message, delivery, placement)),
+    )
     this.#releaseBody(id)
+  }
+
+  /** Behind all placements of the transaction, so that the entry names all recipients. */
+  #tellAdded(rows: readonly (MemoryRow | undefined)[]): void {
+    for (const row of rows) {
+      if (row === undefined) continue
+      const data = { mail: this.#mail.summary(row, false) }
+      this.#feed.write({ at: this.#clock.now(), kind: addedKind(row.account), messageId: row.id, data })
+    }
   }
 
   #bytesOf(body: BodySource): Uint8Array {
@@ -135,6 +156,7 @@ class MemoryStore implements Store {
   }
 
   #addEvent(event: TimelineEvent): void {
+    this.#feed.event(event)
     const events = this.#events.get(event.messageId)
     if (events === undefined) this.#events.set(event.messageId, [event])
     else events.push(event)
@@ -145,6 +167,7 @@ class MemoryStore implements Store {
       // A settle that was written and is repeated, because its answer got lost, finds its reports there.
       const newMessages = reports.filter(({ message }) => !this.#messages.has(message.id))
       for (const message of newMessages) this.#check(message)
+      const added: (MemoryRow | undefined)[] = []
       for (const { messageId, seq, to } of changes) {
         const rows = this.#rows.get(messageId)
         const row = rows?.get(seq)
@@ -153,47 +176,20 @@ class MemoryStore implements Store {
           this.#put(to.delivery)
           continue
         }
-        if (to.placement !== undefined) this.#place(row.delivery, to.placement)
+        if (to.placement !== undefined)
+          added.push(this.#mail.place(this.#messageOf(row.delivery), row.delivery, to.placement))
         rows.delete(seq)
         if (rows.size === 0) this.#rows.delete(messageId)
         this.#releaseBody(messageId)
       }
       for (const event of events) this.#addEvent(event)
+      this.#tellAdded(added)
       for (const message of newMessages) this.#insert(message)
     })
   }
 
-  #place(delivery: Delivery, { account, mailbox, prefix, internalDate }: Placement): void {
-    const key = `${account}\n${mailbox}`
-    let box = this.#boxes.get(key)
-    if (box === undefined) this.#boxes.set(key, (box = { uidNext: 1, mail: new Map() }))
-    const { messageId, seq, recipient } = delivery
-    for (const { item } of box.mail.values()) if (item.messageId === messageId && item.seq === seq) return
-    const body = this.#bodies.get(messageId) ?? new Uint8Array(0)
-    const uid = box.uidNext++
-    box.mail.set(uid, {
-      prefix,
-      item: {
-        account,
-        mailbox,
-        uid,
-        messageId,
-        seq,
-        internalDate,
-        sizeBytes: Buffer.byteLength(prefix) + body.length,
-        reversePath: this.#messages.get(messageId)?.reversePath ?? '',
-        recipient,
-        ...summarize(body),
-      },
-    })
-  }
-
-  #mail(): Mail[] {
-    return [...this.#boxes.values()].flatMap((box) => [...box.mail.values()])
-  }
-
   #releaseBody(id: string): void {
-    if (this.#rows.has(id) || this.#mail().some(({ item }) => item.messageId === id)) return
+    if (this.#rows.has(id) || this.#mail.rowsOf(id).length > 0) return
     this.#bodies.delete(id)
   }
 
@@ -414,10 +410,7 @@ class MemoryStore implements Store {
         message,
         deliveries: this.#matching({ ids: [id] }),
         events: [...(this.#events.get(id) ?? [])],
-        placements: this.#mail()
-          .filter(({ item }) => item.messageId === id)
-          .sort((a, b) => a.item.seq - b.item.seq)
-          .map(({ item: { account, mailbox, uid } }) => ({ account, mailbox, uid })),
+        placements: this.#mail.rowsOf(id).map(({ account, mailbox, uid }) => ({ account, mailbox, uid })),
         hasBody: this.#bodies.has(id),
       }
     })
@@ -437,22 +430,12 @@ class MemoryStore implements Store {
 
   mailList(query: MailQuery): Promise<Page<MailListItem>> {
     return this.#answer(() => {
-      const all = this.#mail()
-        .map(({ item }) => item)
-        .filter(
-          (item) =>
-            (query.account === undefined || item.account === query.account) &&
-            (query.mailbox === undefined || item.mailbox === query.mailbox),
-        )
-        .sort(
-          (a, b) =>
-            order(b.messageId, a.messageId) ||
-            b.seq - a.seq ||
-            order(`${b.account}\n${b.mailbox}`, `${a.account}\n${a.mailbox}`),
-        )
-      const from = query.cursor === undefined ? 0 : Number(query.cursor)
-      const next = from + query.limit
-      return { items: all.slice(from, next), ...(next < all.length && { cursor: String(next) }) }
+      const { items, cursor } = this.#mail.page(query)
+      const rows = items.map(({ id, account, mailbox }) => this.#mail.find(id, { account, mailbox }))
+      return {
+        items: rows.flatMap((row) => (row === undefined ? [] : [itemOf(row)])),
+        ...(cursor !== undefined && { cursor }),
+      }
     })
   }
 
@@ -464,31 +447,168 @@ class MemoryStore implements Store {
     { readonly item: MailListItem; readonly prefix: string; readonly body: BodyReader } | undefined
   > {
     return this.#answer(() => {
-      const mail =
+      const row =
         'messageId' in which
-          ? this.#mail()
-              .filter(({ item }) => item.messageId === which.messageId)
-              .sort((a, b) => a.item.seq - b.item.seq)[0]
-          : this.#boxes.get(`${which.account}\n${which.mailbox}`)?.mail.get(which.uid)
-      return mail && { ...mail, body: this.#body(mail.item.messageId) }
+          ? this.#mail.find(which.messageId)
+          : this.#mail.at(which.account, which.mailbox, which.uid)
+      return row && { item: itemOf(row), prefix: row.prefix, body: this.#body(row.id) }
     })
   }
 
   mailDelete(
     which: readonly { readonly account: string; readonly mailbox: string; readonly uid: number }[],
   ): Promise<number> {
+    return this.#answer(() =>
+      this.#removeMail(
+        which.flatMap(({ account, mailbox, uid }) => this.#mail.at(account, mailbox, uid) ?? []),
+      ),
+    )
+  }
+
+  // ---- MailViews
+
+  mailPage(query: MailPageQuery): Promise<MailPage> {
+    return this.#answer(() => this.#mail.page(query))
+  }
+
+  mailCounts(scope: MailScope): Promise<MailCounts> {
+    return this.#answer(() => this.#mail.counts(scope))
+  }
+
+  mailboxes(account?: string): Promise<readonly MailboxCounts[]> {
+    return this.#answer(() => this.#mail.boxes(account))
+  }
+
+  mailTags(scope: MailScope): Promise<readonly { readonly tag: string; readonly count: number }[]> {
+    return this.#answer(() => this.#mail.tags(scope))
+  }
+
+  mailSummary(id: MessageId, scope?: MailScope): Promise<MailSummary | undefined> {
     return this.#answer(() => {
-      let count = 0
-      for (const { account, mailbox, uid } of which) {
-        const box = this.#boxes.get(`${account}\n${mailbox}`)
-        const mail = box?.mail.get(uid)
-        if (box === undefined || mail === undefined) continue
-        box.mail.delete(uid)
-        count++
-        this.#releaseBody(mail.item.messageId)
-      }
+      const row = this.#mail.find(id, scope)
+      return row && this.#mail.summary(row)
+    })
+  }
+
+  mailRead(
+    id: MessageId,
+    scope?: MailScope,
+  ): Promise<
+    { readonly summary: MailSummary; readonly prefix: string; readonly body: BodyReader } | undefined
+  > {
+    return this.#answer(() => {
+      const row = this.#mail.find(id, scope)
+      return row && { summary: this.#mail.summary(row), prefix: row.prefix, body: this.#body(row.id) }
+    })
+  }
+
+  mailChange(
+    target: MailTarget,
+    change: MailChange,
+    max?: number,
+  ): Promise<{ readonly count: number; readonly more: boolean }> {
+    return this.#answer(() => {
+      checkChange(change)
+      const { rows, more } = this.#mail.change(target, change, max)
+      this.#tellActs('mail.changed', rows, { change })
+      return { count: rows.length, more }
+    })
+  }
+
+  mailRemove(target: MailTarget, max?: number): Promise<{ readonly count: number; readonly more: boolean }> {
+    return this.#answer(() => {
+      const { rows, more } = this.#mail.targets(target, max)
+      return { count: this.#removeMail(rows), more }
+    })
+  }
+
+  mailTrim(
+    account: string,
+    bounds: { readonly before?: number; readonly messagesMax?: number; readonly bytesMax?: number },
+    max: number,
+  ): Promise<number> {
+    return this.#answer(() => this.#removeMail(this.#mail.surplus(account, bounds, max)))
+  }
+
+  mailboxRemove(account: string): Promise<number> {
+    return this.#answer(() => {
+      const { rows } = this.#mail.targets({ account, all: true }, Number.MAX_SAFE_INTEGER)
+      const count = this.#removeMail(rows)
+      this.#mail.forget(account)
       return count
     })
+  }
+
+  #removeMail(rows: readonly MemoryRow[]): number {
+    this.#mail.remove(rows)
+    for (const { id } of rows) this.#releaseBody(id)
+    this.#tellActs('mail.removed', rows, {})
+    return rows.length
+  }
+
+  /** One entry for each mailbox. */
+  #tellActs(kind: string, rows: readonly MemoryRow[], data: Readonly<Record<string, unknown>>): void {
+    const boxes = Map.groupBy(rows, ({ account, mailbox }) => `${account}\n${mailbox}`)
+    for (const here of boxes.values()) {
+      const [{ account, mailbox, id } = { account: '', mailbox: '', id: '' }] = here
+      this.#feed.write({
+        at: this.#clock.now(),
+        kind,
+        ...(here.length === 1 && { messageId: id }),
+        data: { account, mailbox, ids: here.map((row) => row.id), ...data },
+      })
+    }
+  }
+
+  // ---- Feed
+
+  feedKinds(kinds: readonly string[]): void {
+    this.#feed.setKinds(kinds)
+  }
+
+  feedRead(after: number, limit: number): Promise<readonly FeedEntry[]> {
+    return this.#answer(() => this.#feed.read(after, limit))
+  }
+
+  feedHead(): Promise<number> {
+    return this.#answer(() => this.#feed.head)
+  }
+
+  feedPrune(options: {
+    readonly throughSeq?: number
+    readonly before?: number
+    readonly max: number
+  }): Promise<number> {
+    return this.#answer(() => this.#feed.prune(options))
+  }
+
+  onFeed(listener: () => void): () => void {
+    return this.#feed.listen(listener)
+  }
+
+  // ---- Documents
+
+  documentPut(
+    document: Parameters<Documents['documentPut']>[0],
+    ifVersion?: number,
+  ): Promise<StoredDocument | undefined> {
+    return this.#answer(() => this.#documents.put(document, ifVersion, this.#clock.now()))
+  }
+
+  documentGet(kind: string, key: string): Promise<StoredDocument | undefined> {
+    return this.#answer(() => this.#documents.get(kind, key, this.#clock.now()))
+  }
+
+  documentList(kind: string, limit: number, after?: string): Promise<readonly StoredDocument[]> {
+    return this.#answer(() => this.#documents.list(kind, limit, after, this.#clock.now()))
+  }
+
+  documentDelete(kind: string, key: string): Promise<boolean> {
+    return this.#answer(() => this.#documents.delete(kind, key, this.#clock.now()))
+  }
+
+  documentPrune(now: number, max: number): Promise<number> {
+    return this.#answer(() => this.#documents.prune(now, max))
   }
 
   accountPut(row: AccountRow): Promise<void> {
@@ -554,6 +674,21 @@ class MemoryStore implements Store {
     this.#closed = true
   }
 }
+
+const itemOf = (row: MemoryRow): MailListItem => ({
+  account: row.account,
+  mailbox: row.mailbox,
+  uid: row.uid,
+  messageId: row.id,
+  seq: row.seq,
+  internalDate: row.receivedAt,
+  sizeBytes: row.sizeBytes,
+  reversePath: row.reversePath,
+  recipient: row.recipients[0] ?? '',
+  from: row.from,
+  to: row.to,
+  subject: row.subject,
+})
 
 const deadlineOf = (delivery: Delivery): number =>
   Math.min(delivery.expiresAt, delivery.delayNoticeAt ?? delivery.expiresAt)
