@@ -26,7 +26,25 @@ export type {
   TranscriptLine,
 } from './client/mailer-options.ts'
 export type { RecipientReply, RecipientStatus, SendResult } from './client/mailer-result.ts'
+export type {
+  Looked,
+  MxHostLook,
+  MxLook,
+  ProbeCertificate,
+  ProbeFormat,
+  ProbeHost,
+  ProbeTls,
+  TimedReply,
+} from './client/probe-report.ts'
 export { findService, type MailService, mailServices } from './client/services.ts'
+export {
+  type MailboxLook,
+  type VerifyAddressOptions,
+  type VerifyAddressResult,
+  type VerifyStep,
+  verifyAddress,
+} from './client/verify-address.ts'
+export type { DnsAnswer, MxRecord, ResolveOptions, Resolver } from './dns/resolver.ts'
 export type {
   AddressesInput,
   AddressGroup,

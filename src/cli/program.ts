@@ -10,6 +10,7 @@ import { addConfigCommands } from './config.ts'
 import { type Context, createContext, examples } from './context.ts'
 import { CliError, type ExitCode, exitCodes } from './exit.ts'
 import { addMailCommands } from './mail.ts'
+import { addProbeCommand } from './probe.ts'
 import { addQueueCommands } from './queue.ts'
 import { addSendCommand } from './send.ts'
 import { addServeCommand } from './serve.ts'
@@ -51,6 +52,7 @@ export function createProgram(context: Context): Command {
   addMailCommands(program, context)
   addAccountCommands(program, context)
   addConfigCommands(program, context)
+  addProbeCommand(program, context)
   program.addHelpText('after', () =>
     examples(context, [
       ['serve', 'start the server; without a configuration it keeps all mail here'],

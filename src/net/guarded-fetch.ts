@@ -19,6 +19,8 @@ export interface GuardedFetchOptions {
   readonly allowPrivate?: boolean
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal | undefined
+  /** Addresses of a host, judged as the system's are; default: the system's resolver. Rejects where there is none. */
+  readonly addressesOf?: (host: string) => Promise<readonly string[]>
 }
 
 /** The URL cannot be read; the message says why, without its query. */
@@ -100,7 +102,7 @@ function ask(
   headers: Readonly<Record<string, string>>,
   options: GuardedFetchOptions,
 ): Promise<IncomingMessage> {
-  const { timeoutMs = 30_000, allowPrivate = false, signal } = options
+  const { timeoutMs = 30_000, allowPrivate = false, signal, addressesOf } = options
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   // A literal address is not looked up, so it is judged here.
   if (isIP(host) !== 0 && !allowPrivate && isPrivate(host))
@@ -112,7 +114,8 @@ function ask(
       method: 'GET',
       agent: false,
       headers: { 'user-agent': 'posthouse', ...headers },
-      ...(!allowPrivate && { lookup: publicLookup }),
+      ...(addressesOf !== undefined && { lookup: lookupBy(addressesOf, allowPrivate) }),
+      ...(addressesOf === undefined && !allowPrivate && { lookup: publicLookup }),
       ...(signal !== undefined && { signal }),
     })
     request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)))
@@ -132,6 +135,24 @@ const publicLookup: LookupFunction = (host, options, done) => {
     else done(null, first.address, first.family)
   })
 }
+
+const lookupBy =
+  (addressesOf: (host: string) => Promise<readonly string[]>, allowPrivate: boolean): LookupFunction =>
+  (host, options, done) => {
+    const answer = (addresses: readonly string[]): void => {
+      const open = addresses.filter((one) => isIP(one) !== 0 && (allowPrivate || !isPrivate(one)))
+      const [first] = open
+      if (first === undefined)
+        done(new Error(`${host} has ${addresses.length === 0 ? 'no' : 'a private'} address`), [])
+      else if (options.all === true)
+        done(
+          null,
+          open.map((address) => ({ address, family: isIP(address) })),
+        )
+      else done(null, first, isIP(first))
+    }
+    addressesOf(host).then(answer, (error: Error) => done(error, []))
+  }
 
 async function* bounded(answer: IncomingMessage, url: URL, bytesMax: number): AsyncIterable<Uint8Array> {
   let sizeBytes = 0

@@ -4,6 +4,7 @@
 import { createHash, type X509Certificate } from 'node:crypto'
 import type { TLSSocket } from 'node:tls'
 import type { TlsInfo } from '../base/connection.ts'
+import { describeChain } from './certificate-info.ts'
 
 /** OpenSSL's codes in words; others are their code in lower case. */
 const verifyWords: Readonly<Record<string, string>> = {
@@ -30,11 +31,12 @@ export function verifyErrorText(error: unknown): string {
   return knownVerifyError(error) ?? (verifyCode(error) ?? String(error)).toLowerCase().replaceAll('_', ' ')
 }
 
-/** After the handshake only. `servername`: what the client asked for. */
+/** After the handshake only. `servername`: what the client asked for. `detailsFor`: the name that the chain is judged by. */
 export function readTlsInfo(
   socket: TLSSocket,
   side: 'server' | 'client',
   servername: string | undefined,
+  detailsFor?: string,
 ): TlsInfo {
   const protocol = socket.getProtocol() ?? ''
   const certificate = side === 'server' ? socket.getX509Certificate() : socket.getPeerX509Certificate()
@@ -48,6 +50,7 @@ export function readTlsInfo(
       verified: socket.authorized,
       ...(!socket.authorized && { verifyError: verifyErrorText(socket.authorizationError) }),
     }),
+    ...(detailsFor !== undefined && { certificates: describeChain(certificate, detailsFor) }),
     ...(serverEndPoint !== undefined && { serverEndPoint }),
     // RFC 9266 section 2; before TLS 1.3 it would need the extended master secret, so it is left out.
     ...(protocol === 'TLSv1.3' && {
