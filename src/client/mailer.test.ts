@@ -515,6 +515,34 @@ describe('many', () => {
   })
 })
 
+describe('round trips', () => {
+  it('two callers to one connection: a message and the commands of the next are one write', async () => {
+    const { mailer, peer } = make({}, { connectionsMax: 1 })
+    const caller = async () => {
+      for (let i = 0; i < 10; i++) await mailer.send(message)
+    }
+    await Promise.all([caller(), caller()])
+    assert.equal(peer.messages.length, 20)
+    assert.equal(peer.connectionCount, 1)
+    // EHLO, the first MAIL, and one for each message.
+    assert.ok(peer.chunkCount <= 22, `${peer.chunkCount} writes`)
+  })
+
+  it('a message said behind another that is then lost goes again, once', async () => {
+    let ends = 0
+    const { mailer, peer } = make(
+      { answer: (stage) => (stage === 'end' && ++ends === 3 ? 'CLOSE' : undefined) },
+      { connectionsMax: 1 },
+    )
+    const results = await Promise.allSettled(Array.from({ length: 6 }, () => mailer.send(message)))
+    const failed = results.filter((one) => one.status === 'rejected')
+    assert.equal(failed.length, 1)
+    assert.ok(failed[0]?.reason instanceof TransportError && failed[0].reason.mayHaveDelivered)
+    assert.equal(peer.messages.length, 5)
+    assert.equal(peer.connectionCount, 2)
+  })
+})
+
 describe('mx:', () => {
   function world(over: Partial<MailerOptions> = {}) {
     const clock = new VirtualClock()

@@ -214,6 +214,8 @@ export class ClientSession implements ConnectionHandler {
   #next: Waiting | undefined
   #streamAbort: AbortController | undefined
   #drained: (() => void) | undefined
+  /** A result was given since the last message went out. */
+  #heard = false
   /** What there is to send waits for the end of this turn of the loop. */
   #corked = false
   #whenClosed: (() => void)[] = []
@@ -409,7 +411,6 @@ export class ClientSession implements ConnectionHandler {
 
   /** Hands on what the machine has to say, then what it has to send, in one write. */
   #turn(): void {
-    let doneCount = 0
     for (;;) {
       const event = this.#machine.next()
       if (event === undefined) break
@@ -433,7 +434,7 @@ export class ClientSession implements ConnectionHandler {
           void this.#sendBody()
           break
         case 'done':
-          doneCount++
+          this.#heard = true
           if (this.#machine.closed) this.#drop()
           this.#finished?.(event.result)
           this.#takeNext()
@@ -443,13 +444,15 @@ export class ClientSession implements ConnectionHandler {
           break
       }
     }
-    if (this.onBodySent !== undefined && this.#machine.canBeginNext) this.#tellBodySent(doneCount > 0)
+    if (this.onBodySent !== undefined && this.#machine.canBeginNext) this.#tellBodySent()
     this.#flush()
     this.#keepTime()
   }
 
-  /** `heard`: somebody hears of a result in this turn, and may have the next message: one write for both. */
-  #tellBodySent(heard: boolean): void {
+  /** Who hears of a result a moment before may have the next message: one write for both. */
+  #tellBodySent(): void {
+    const heard = this.#heard
+    this.#heard = false
     const tell = this.onBodySent
     this.onBodySent = undefined
     const wasCorked = this.#corked
