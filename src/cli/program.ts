@@ -6,6 +6,7 @@ import { ConfigError, formatMistakes } from '../posthouse/config-mistake.ts'
 import { version } from '../posthouse/version.ts'
 
 import { addAccountCommands } from './account.ts'
+import { addCatchCommand } from './catch.ts'
 import { addConfigCommands } from './config.ts'
 import { type Context, createContext, examples } from './context.ts'
 import { CliError, type ExitCode, exitCodes } from './exit.ts'
@@ -13,6 +14,7 @@ import { addMailCommands } from './mail.ts'
 import { addProbeCommand } from './probe.ts'
 import { addQueueCommands } from './queue.ts'
 import { addSendCommand } from './send.ts'
+import { addSendmailCommand, runSendmail, sendmailOf } from './sendmail.ts'
 import { addServeCommand } from './serve.ts'
 import { addStatusCommand } from './status.ts'
 import { plainLines } from './text.ts'
@@ -20,7 +22,9 @@ import { plainLines } from './text.ts'
 /** Runs one command line and sets the exit code; never rejects. */
 export async function run(args: readonly string[], context: Context = createContext()): Promise<void> {
   try {
-    await createProgram(context).parseAsync(args, { from: 'user' })
+    const sendmail = sendmailOf(args)
+    if (sendmail !== undefined) await runSendmail(sendmail.args, sendmail.options, context)
+    else await createProgram(context).parseAsync(args, { from: 'user' })
   } catch (error) {
     context.setExitCode(tellError(context, error, args.includes('--json')))
   }
@@ -46,8 +50,10 @@ export function createProgram(context: Context): Command {
     .showHelpAfterError(`try '${context.command} --help'`)
     .exitOverride()
   addServeCommand(program, context)
+  addCatchCommand(program, context)
   addStatusCommand(program, context)
   addSendCommand(program, context)
+  addSendmailCommand(program, context)
   addQueueCommands(program, context)
   addMailCommands(program, context)
   addAccountCommands(program, context)

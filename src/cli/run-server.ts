@@ -58,7 +58,7 @@ export async function runServer(context: Context, options: ServeOptions): Promis
 }
 
 /** Returns what takes the handlers away. */
-function onStopSignals(context: Context, posthouse: Posthouse, log: ServerLog): () => void {
+export function onStopSignals(context: Context, posthouse: Posthouse, log: ServerLog): () => void {
   let count = 0
   const stop = (signal: NodeJS.Signals): void => {
     if (++count > 1) {
