@@ -4,6 +4,24 @@
 //   const report = await verifyDkim(bytes, { resolver, clock: { now: Date.now } })
 //   report.result; report.signatures[0]?.domain; report.signatures[0]?.reason
 
+export {
+  type DkimRecord,
+  type DkimRecordInput,
+  dkimRecord,
+  generateDkimKey,
+  type PrivateKeyInput,
+} from './auth/dkim-keys.ts'
+export {
+  createDkimSigner,
+  DkimSigner,
+  type DkimSigning,
+  type DkimSigningKey,
+  type DkimSignOptions,
+  type MessageToSign,
+  oversignedByDefault,
+  signDkim,
+  signedByDefault,
+} from './auth/dkim-sign.ts'
 export type { KeyType, SignatureAlgorithm } from './auth/dkim-signature.ts'
 export {
   type DkimReport,

@@ -164,70 +164,72 @@ class SimpleForm extends BodyForm {
   }
 }
 
-const scratchBytes = 64 * 1024
-const twoSpaces = Buffer.from('  ')
-const spaceAndCr = Buffer.from(' \r')
+const pieceBytes = 64 * 1024
+/** Written and hashed in one turn: one for all. */
+let scratch: Buffer | undefined
 
 /** RFC 6376 section 3.4.4: runs of white space are one space, none at line ends; an empty body stays empty. */
 class RelaxedForm extends BodyForm {
-  /** White space, then perhaps a CR, kept back: what follows says what becomes of them. */
-  #space = false
-  #cr = false
-  #scratch: Buffer | undefined
+  /** Kept back, as what follows decides: bit 0 white space, bit 1 a CR behind it. */
+  #kept = 0
 
   push(bytes: Buffer): void {
-    for (let at = 0; at < bytes.length; at += scratchBytes)
-      this.#pushSome(bytes.length <= scratchBytes ? bytes : bytes.subarray(at, at + scratchBytes))
-  }
-
-  #pushSome(bytes: Buffer): void {
-    if (this.#space || this.#cr || !isRelaxed(bytes)) return this.pass(this.#reduce(bytes))
-    const last = bytes[bytes.length - 1]
-    this.#cr = last === CR
-    this.#space = last === SPACE
-    this.pass(this.#cr || this.#space ? bytes.subarray(0, -1) : bytes)
-  }
-
-  /** The result is good until the next call. */
-  #reduce(bytes: Buffer): Buffer {
-    this.#scratch ??= Buffer.allocUnsafe(scratchBytes + 2)
-    const out = this.#scratch
-    let space = this.#space
-    let cr = this.#cr
-    let length = 0
-    for (let i = 0; i < bytes.length; i++) {
-      const octet = bytes[i] as number
-      if (cr) {
-        cr = false
-        if (octet === LF) {
-          space = false
-          out[length++] = CR
-          out[length++] = LF
-          continue
-        }
-        if (space) out[length++] = SPACE
-        space = false
-        out[length++] = CR
-      }
-      if (octet === SPACE || octet === TAB) space = true
-      else if (octet === CR) cr = true
-      else {
-        if (space) out[length++] = SPACE
-        space = false
-        out[length++] = octet
-      }
+    for (let at = 0; at < bytes.length; at += pieceBytes) {
+      const piece = bytes.length <= pieceBytes ? bytes : bytes.subarray(at, at + pieceBytes)
+      // Nothing changes where no white space is, as in base64.
+      const isSame = this.#kept === 0 && !piece.includes(SPACE) && !piece.includes(TAB)
+      this.pass(isSame ? piece : this.#reduce(piece))
     }
-    this.#space = space
-    this.#cr = cr
+  }
+
+  /** The result is `bytes`, or good until the next call. What needs no change is copied in runs, the rest per octet. */
+  #reduce(bytes: Buffer): Buffer {
+    scratch ??= Buffer.allocUnsafeSlow(pieceBytes + 2)
+    const out = scratch
+    const end = bytes.length
+    const last = end - 1
+    let kept = this.#kept
+    let length = 0
+    let run = 0
+    for (let i = 0; i < end; i++) {
+      const octet = bytes[i] as number
+      if (kept === 0) {
+        if (octet > SPACE) continue
+        if (i < last) {
+          const next = bytes[i + 1] as number
+          if ((octet === SPACE && next > SPACE) || (octet === CR && next === LF)) {
+            i++
+            continue
+          }
+        }
+        if (i > run) length += bytes.copy(out, length, run, i)
+      }
+      run = i + 1
+      if (octet === LF && kept > 1) {
+        out[length++] = CR
+        out[length++] = LF
+        kept = 0
+        continue
+      }
+      const isWhite = octet === SPACE || octet === TAB
+      if (kept === 1 && (isWhite || octet === CR)) {
+        if (!isWhite) kept = 3
+        continue
+      }
+      // A CR that ends no line is an octet like others, and the white space before it stays.
+      if ((kept & 1) !== 0) out[length++] = SPACE
+      if (kept > 1) out[length++] = CR
+      kept = isWhite ? 1 : octet === CR ? 2 : 0
+      if (kept === 0) out[length++] = octet
+    }
+    this.#kept = kept
+    if (run === 0) return bytes
+    if (run < end) length += bytes.copy(out, length, run, end)
     return out.subarray(0, length)
   }
 
   end(): void {
-    if (this.#cr) this.pass(Buffer.from(this.#space ? ' \r' : '\r'))
+    if (this.#kept > 1) this.pass(Buffer.from(this.#kept === 3 ? ' \r' : '\r'))
     this.finish(false)
   }
 }
-
-/** Nothing in it would change, whatever its last octet becomes. Native searches: most bodies are so. */
-const isRelaxed = (bytes: Buffer): boolean =>
-  !bytes.includes(TAB) && !bytes.includes(twoSpaces) && !bytes.includes(spaceAndCr)

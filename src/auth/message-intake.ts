@@ -86,8 +86,11 @@ function bodyStart(bytes: Buffer, known: number): number {
   return at === -1 ? -1 : at + headerEnd.length
 }
 
+/** What takes a message in pieces. */
+export type MessageSink = Pick<MessageIntake, 'write' | 'end'>
+
 /** Gives all of `source` to `intake`, and its end. Rejects with what the source rejects with. */
-export async function readInto(intake: MessageIntake, source: MessageSource): Promise<void> {
+export async function readInto(intake: MessageSink, source: MessageSource): Promise<void> {
   if (source instanceof Uint8Array) intake.write(source)
   else for await (const bytes of source) intake.write(bytes)
   intake.end()
