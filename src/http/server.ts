@@ -1,5 +1,5 @@
-// Owns the HTTP servers: the control API on its socket, and /metrics, /healthz and /readyz on the public listener, which
-// checks the Host header. Errors leave as problem documents. RFC 9110, RFC 9457.
+// Owns the HTTP servers: the control API on its socket, and on the public listener /metrics, /healthz, /readyz and the
+// public API; that listener checks the Host header. Errors leave as problem documents. RFC 9110, RFC 9457.
 
 import { type FastifyInstance, fastify } from 'fastify'
 
@@ -11,17 +11,20 @@ import type { Log } from '../base/log.ts'
 import type { ControlApi } from './control-api.ts'
 import { addControlRoutes } from './control-routes.ts'
 import type { MetricsRegistry } from './metrics.ts'
-import { type Problem, problem, problemMediaType, toProblem } from './problem.ts'
+import { ApiError, type Problem, problem, problemMediaType, toProblem } from './problem.ts'
+import type { PublicApi } from './public-api.ts'
 
 export interface HttpServerOptions {
   readonly app: ControlApi
   readonly metrics: MetricsRegistry
   readonly log: Log
   readonly clock: Clock
-  /** control: everything, for whoever can open the socket. public: metrics and health only. */
+  /** control: everything, for whoever can open the socket. public: metrics, health, and the API with its own permissions. */
   readonly scope: 'control' | 'public'
   /** Public: names that a Host header may carry besides localhost and IP addresses. */
   readonly hosts?: readonly string[]
+  /** Public: the API, where it is served. */
+  readonly api?: PublicApi
 }
 
 export interface HttpServer {
@@ -32,6 +35,7 @@ export interface HttpServer {
 }
 
 const bodyBytesMax = 1024 * 1024
+const connectionsMax = 2000
 /** Node looks at no time limit any more once a server closes: half a request would keep it open for ever. */
 export const closeGraceMs = 3000
 
@@ -41,13 +45,18 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const server = fastify({
     logger: false,
     bodyLimit: bodyBytesMax,
-    requestTimeout: 30_000,
+    // Of a whole request: a large message may come over a slow line.
+    requestTimeout: scope === 'public' ? 120_000 : 30_000,
     keepAliveTimeout: 5_000,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: 400 },
   })
-  if (scope === 'public') checkHosts(server, options.hosts ?? [])
+  if (scope === 'public') {
+    server.server.maxConnections = connectionsMax
+    server.server.headersTimeout = 15_000
+    checkHosts(server, options.hosts ?? [])
+  }
   tellErrors(server, log)
   const startedAt = new WeakMap<object, number>()
   server.addHook('onRequest', async (request) => void startedAt.set(request, clock.now()))
@@ -70,6 +79,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       .send(ready ? 'ok\n' : `not ready: ${problems.join('; ')}\n`)
   })
   if (scope === 'control') addControlRoutes(server, app)
+  else options.api?.mount(server)
 
   return {
     async listen(at) {
@@ -101,6 +111,10 @@ function tellErrors(server: FastifyInstance, log: Log): void {
       log.error({ err: error, requestId: request.id, method: request.method }, 'http request failed')
       return send(reply, problem('internal', `the log has it under ${request.id}`))
     }
+    if (error instanceof ApiError && error.retryAfterSeconds !== undefined)
+      reply.header('retry-after', error.retryAfterSeconds)
+    // Bearer alone: a browser that is asked for Basic would keep the password and send it by itself.
+    if (told.status === 401) reply.header('www-authenticate', 'Bearer realm="posthouse"')
     if (told.status >= 500) log.warn({ err: error, status: told.status }, 'http request refused')
     return send(reply, told)
   })

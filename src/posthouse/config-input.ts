@@ -34,7 +34,7 @@ export interface ListenersInput {
   submissions?: ListenerInput
   /** LMTP from another MTA. Default false; true is '127.0.0.1:2424'. */
   lmtp?: ListenerInput
-  /** /metrics, /healthz, /readyz. Default '127.0.0.1:8025'. */
+  /** The HTTP API and the console, /metrics, /healthz, /readyz. Default '127.0.0.1:8025'. */
   http?: false | true | string | number | readonly string[] | HttpListenerInput
 }
 
@@ -112,6 +112,16 @@ export interface CaptureInput {
     /** Ready sets of rules: 'flaky', 'greylisting', 'slow', 'down'... */
     profiles?: readonly string[]
   }
+}
+
+/** The HTTP API and the console, at `listeners.http`. */
+export interface ApiInput {
+  /** 'open': nobody has to log in; only for addresses that nobody else reaches. Default 'login'. */
+  auth?: 'login' | 'open'
+  /** Accounts that administer: see all mail, the queue, accounts and tokens. Default: the built-in configuration's account. */
+  admins?: readonly string[]
+  /** Webhooks, inbound routes and link checks may ask loopback and private addresses. Default false. */
+  allowPrivateUrls?: boolean
 }
 
 export interface NetworksInput {
@@ -231,6 +241,7 @@ export interface ConfigInput {
   delivery?: DeliveryInput
   /** Mode `capture`. */
   capture?: CaptureInput
+  api?: ApiInput
   networks?: NetworksInput
   limits?: LimitsInput
   retry?: RetryInput

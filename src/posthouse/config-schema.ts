@@ -12,6 +12,7 @@ import { parseRoute, type Route, routeDestination, type TlsPolicy, tlsPolicies }
 import { defaultLimits, type SmtpServerLimits } from '../server/session.ts'
 
 import type { Config, ConfigContext, HttpListenerConfig, ListenerConfig, TlsConfig } from './config.ts'
+import { apiDefaults, apiSchema } from './config-api.ts'
 import { captureDefaults, captureSchema } from './config-capture.ts'
 import { domainsSchema } from './config-domains.ts'
 import type * as Input from './config-input.ts'
@@ -55,6 +56,7 @@ export function configDefaults(): Required<Omit<Input.ConfigInput, 'control'>> {
     domains: { localhost: { accounts: { user: {} } } },
     delivery: { mode: 'capture', port: 25, routes: { '*': 'mx' } },
     capture: captureDefaults,
+    api: apiDefaults,
     networks: { relay: [], repairLineEndings: [] },
     limits: {
       lineBytesMax: '8KiB',
@@ -100,6 +102,7 @@ export const sectionKeys: Readonly<Record<string, readonly string[]>> = {
   listeners: ['mx', 'submission', 'submissions', 'lmtp', 'http'],
   delivery: ['mode', 'port', 'routes'],
   capture: Object.keys(captureDefaults),
+  api: Object.keys(apiDefaults),
   networks: ['relay', 'repairLineEndings'],
   limits: Object.keys(configDefaults().limits),
   retry: ['first', 'max', 'giveUpAfter', 'delayNoticeAfter'],
@@ -145,6 +148,7 @@ function configSchema(context: ConfigContext) {
       routes: routesSchema(context),
     } satisfies Shape<Input.DeliveryInput>),
     capture: captureSchema(routeSchema(context)),
+    api: apiSchema(),
     networks: object({
       relay: list(value(parseNetwork)),
       repairLineEndings: list(value(parseNetwork)),

@@ -5,6 +5,7 @@ import type { Endpoint } from '../base/connection.ts'
 import type { Route, TlsPolicy } from '../relay/route.ts'
 import type { SmtpServerLimits } from '../server/session.ts'
 
+import type { ApiConfig } from './config-api.ts'
 import type { CaptureConfig } from './config-capture.ts'
 import type { ConfigInput } from './config-input.ts'
 import { ConfigError, type Mistake } from './config-mistake.ts'
@@ -91,6 +92,7 @@ export interface Config {
     readonly routes: ByDomain<Route>
   }
   readonly capture: CaptureConfig
+  readonly api: ApiConfig
   readonly networks: {
     /** Canonical CIDR: '10.0.0.0/8', '2001:db8::/32', '192.0.2.1/32'. */
     readonly relay: readonly string[]

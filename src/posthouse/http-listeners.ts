@@ -6,6 +6,7 @@ import type { Endpoint } from '../base/connection.ts'
 import type { Log } from '../base/log.ts'
 import type { ControlApi } from '../http/control-api.ts'
 import type { MetricsRegistry } from '../http/metrics.ts'
+import type { PublicApi } from '../http/public-api.ts'
 import { createHttpServer, type HttpServer } from '../http/server.ts'
 
 import type { Config } from './config.ts'
@@ -49,6 +50,8 @@ export interface HttpListenersOptions {
   readonly log: Log
   readonly clock: Clock
   readonly version: string
+  /** Served on the public listener. */
+  readonly api?: PublicApi | undefined
 }
 
 export interface HttpListeners {
@@ -62,7 +65,7 @@ export interface HttpListeners {
 /** Opens them. Rejects with a {@link ListenError} for the public listener; then nothing stays open. */
 export async function openHttpListeners(options: HttpListenersOptions): Promise<HttpListeners> {
   const { config, clock } = options
-  const { app, metrics, log } = options
+  const { app, metrics, log, api } = options
   const opened: HttpServer[] = []
   const endpoints: Endpoint[] = []
   const closeAll = async (): Promise<void> => {
@@ -71,7 +74,15 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
   try {
     for (const endpoint of config.listeners.http?.addresses ?? []) {
       const hosts = [config.hostname, ...(config.listeners.http?.hosts ?? [])]
-      const server = createHttpServer({ app, metrics, log, clock, scope: 'public', hosts })
+      const server = createHttpServer({
+        app,
+        metrics,
+        log,
+        clock,
+        scope: 'public',
+        hosts,
+        ...(api !== undefined && { api }),
+      })
       opened.push(server)
       endpoints.push(
         await server.listen(endpoint).catch((cause: unknown) => {
@@ -98,6 +109,7 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
       controlSocket,
       endpoints,
       async close() {
+        api?.close()
         await closeAll()
         await removeControlFile(config.dataDir, controlSocket)
       },

@@ -38,6 +38,10 @@ export interface IntakeMessage {
   readonly notes: readonly string[]
   /** The SMTP conversation of how it came; goes into the timeline. */
   readonly conversation?: readonly ConversationLine[] | undefined
+  /** Epoch ms; all deliveries, those to our own mailboxes too, wait in the queue until then. */
+  readonly sendAt?: number | undefined
+  readonly tags?: readonly string[] | undefined
+  readonly metadata?: Readonly<Record<string, string>> | undefined
 }
 
 export interface IntakeOptions {
@@ -73,7 +77,10 @@ export class Intake {
       ...(parameters.ret !== undefined && { ret: parameters.ret }),
       ...(parameters.envid !== undefined && { envid: parameters.envid }),
       origin,
+      ...(incoming.tags !== undefined && incoming.tags.length > 0 && { tags: incoming.tags }),
+      ...(incoming.metadata !== undefined && { metadata: incoming.metadata }),
     }
+    const sendAt = incoming.sendAt !== undefined && incoming.sendAt > now ? incoming.sendAt : undefined
     const deliveries: Delivery[] = []
     const settled: { delivery: Delivery; placement: Placement }[] = []
     const events: TimelineEvent[] = [accepted(incoming, now)]
@@ -89,7 +96,12 @@ export class Intake {
         const key = `${where.destination} ${target.kind === 'account' ? target.account : target.mailbox.text}`
         if (seen.has(key)) continue
         seen.add(key)
-        const delivery = this.#options.schedule(seedOf(recipient, target, where, id, seq++), now)
+        const seed = seedOf(recipient, target, where, id, seq++)
+        if (sendAt !== undefined) {
+          deliveries.push(postponed(this.#options.schedule(seed, sendAt), sendAt))
+          continue
+        }
+        const delivery = this.#options.schedule(seed, now)
         const placement = this.#placementNow(delivery, target, message, now)
         if (placement === undefined) deliveries.push(delivery)
         else {
@@ -124,6 +136,10 @@ export class Intake {
   }
 }
 
+/** Not before that instant; a hold stays one. Its time in the queue begins then. */
+const postponed = (delivery: Delivery, sendAt: number): Delivery =>
+  delivery.state === 'held' ? delivery : { ...delivery, state: 'waiting', dueAt: sendAt, attemptCount: 0 }
+
 function seedOf(
   recipient: AcceptedRecipient,
   target: Target,
@@ -155,6 +171,7 @@ function accepted(incoming: IntakeMessage, at: number): TimelineEvent {
   const data = {
     recipientCount: incoming.recipients.length,
     recipients,
+    ...(incoming.sendAt !== undefined && incoming.sendAt > at && { sendAt: incoming.sendAt }),
     ...(incoming.notes.length > 0 && { notes: incoming.notes }),
   }
   return { messageId: incoming.id, at, kind: 'accepted', data }

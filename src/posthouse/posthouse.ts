@@ -15,8 +15,11 @@ import { resolveHost, resolveRoute } from '../client/mx.ts'
 import { createCachingResolver } from '../dns/cache.ts'
 import type { Lookup } from '../dns/lookup.ts'
 import type { Resolver } from '../dns/resolver.ts'
+import type { ApiStore } from '../http/api-parts.ts'
 import { type ControlApi, ControlError, type ListenerStatus, type ServerStatus } from '../http/control-api.ts'
 import { createMetrics, type MetricsRegistry } from '../http/metrics.ts'
+import { createPublicApi, type PublicApi } from '../http/public-api.ts'
+import { Traffic } from '../http/traffic.ts'
 import { makeSelfSigned } from '../net/certificate.ts'
 import { createDialer } from '../net/dial.ts'
 import { createDnsClient } from '../net/dns-client.ts'
@@ -37,7 +40,7 @@ import type { NewMessage } from '../queue/types.ts'
 import { createRelayTransport } from '../relay/relay-transport.ts'
 import { releasePrefix } from '../relay/route.ts'
 import { createPasswordHasher, deriveScramKeys, type PasswordHasher } from '../sasl/password.ts'
-import type { SessionInfo } from '../server/session.ts'
+import type { Authenticator, SessionInfo } from '../server/session.ts'
 import { createSmtpServer, type SmtpServer } from '../server/smtp-server.ts'
 import {
   createCaptureTransport,
@@ -47,8 +50,9 @@ import {
 import { createSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import type { BodyWriter, Store } from '../store/store.ts'
 import { Accounts } from './accounts.ts'
+import { createApiParts } from './api-parts.ts'
 import { anyAuthenticator, createAuthenticator } from './authenticator.ts'
-import { type Config, lookupByDomain, type SmtpListenerName } from './config.ts'
+import { type Config, type ConfigEntry, lookupByDomain, type SmtpListenerName } from './config.ts'
 import { createControl } from './control.ts'
 import { Conversations } from './conversations.ts'
 import { FaultInjector } from './faulty-session.ts'
@@ -56,11 +60,12 @@ import { handIn, handInForControl } from './hand-in.ts'
 import { type HttpListeners, ListenError, openHttpListeners } from './http-listeners.ts'
 import { Intake } from './intake.ts'
 import { MailSession } from './mail-session.ts'
-import { autoRelease, releaseMessage } from './release.ts'
+import { autoRelease, canRelease, releaseMessage } from './release.ts'
 import { Router } from './router.ts'
 import { Spool } from './spool.ts'
 import { type Submission, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
 import { type PemPair, readPair, selfSignedPair, watchPair } from './tls-files.ts'
+import { countAccepted, countOutcomes, countRefused } from './traffic-taps.ts'
 import { version } from './version.ts'
 
 /** What a test or a simulator puts in place of the world. */
@@ -80,6 +85,8 @@ export interface PosthouseDeps {
   /** Told when nothing can go on safely (a failed fsync); default: logs and exits with 70. */
   readonly onFatal?: (cause: Error) => void
   readonly configFile?: string
+  /** Where each value of the configuration came from, for people who look at it. */
+  readonly configEntries?: readonly ConfigEntry[]
 }
 
 export interface StartReport {
@@ -141,6 +148,8 @@ class PosthouseServer implements Posthouse {
   /** In mode capture. */
   #faultPlan: FaultPlan | undefined
   #http: HttpListeners | undefined
+  #authenticator: Authenticator | undefined
+  readonly #traffic: Traffic
   #listeners: OpenListener[] = []
   #transports: readonly Transport[] = []
   #low = false
@@ -158,6 +167,9 @@ class PosthouseServer implements Posthouse {
     this.stopped = new Promise((resolve) => {
       this.#resolveStopped = resolve
     })
+    this.#traffic = new Traffic(this.#clock, () =>
+      this.#listeners.reduce((sum, { server }) => sum + server.connectionCount, 0),
+    )
     this.control = createControl({
       clock: this.#clock,
       store: () => this.#opened(this.#store),
@@ -209,8 +221,11 @@ class PosthouseServer implements Posthouse {
     await this.#reroute(store, router, queue)
     await queue.start()
     await this.#listen(store, router, accounts, { queue, passwords })
+    const api = this.#createApi(store, accounts)
+    await api?.start()
     this.#http = await (this.#deps.openHttp ?? openHttpListeners)({
       config,
+      api,
       app: this.control,
       metrics: this.#metrics,
       log: this.#log,
@@ -219,9 +234,38 @@ class PosthouseServer implements Posthouse {
     })
     this.#every(spaceCheckMs, () => this.#checkSpace(store))
     this.#every(pruneEveryMs, () => this.#prune(store))
+    this.#every(pruneEveryMs, async () => this.#traffic.sample())
     await this.#startSpool()
     this.#state = 'ready'
     return { newPasswords, listeners: this.#listenerStatus() }
+  }
+
+  /** undefined: the store has no views to serve. */
+  #createApi(store: Store, accounts: Accounts): PublicApi | undefined {
+    if (this.#config.listeners.http === undefined || !hasViews(store)) return undefined
+    const { config, clock, random, log } = this.#shared()
+    const { configFile, configEntries } = this.#deps
+    const parts = createApiParts({
+      config,
+      configFile,
+      entries: configEntries ?? [],
+      version,
+      clock,
+      random,
+      log,
+      store,
+      control: this.control,
+      accounts,
+      authenticator: this.#opened(this.#authenticator),
+      submitter: this.#opened(this.#submitter),
+      traffic: this.#traffic,
+      startedAt: this.#startedAt,
+      listeners: () => this.#listenerStatus(),
+      lowOnSpace: () => this.#low,
+      faults: this.#faultPlan,
+      release: canRelease(config.capture.release) ? (id, to, by) => this.release(id, to, by) : undefined,
+    })
+    return createPublicApi(parts)
   }
 
   #openStore(): Promise<Store> {
@@ -258,7 +302,7 @@ class PosthouseServer implements Posthouse {
       clock: this.#clock,
       router,
       schedule: (seed, now) => queue.schedule(seed, now),
-      commit: (message) => queue.accept(message),
+      commit: (message) => countAccepted(this.#traffic, message, queue.accept(message)),
       inboxOf: this.#inboxOf,
       autoRelease: catching ? autoRelease(capture.release) : undefined,
     })
@@ -281,6 +325,7 @@ class PosthouseServer implements Posthouse {
       random: this.#random,
       log: this.#log,
     })
+    this.#authenticator = known
     const anyLogin = catching && capture.anyLogin
     const checked = anyLogin ? anyAuthenticator : known
     const authenticator = faults?.authenticator(checked) ?? checked
@@ -322,7 +367,7 @@ class PosthouseServer implements Posthouse {
         clock: this.#clock,
         random: this.#random,
         log: this.#log.child({ listener: name }),
-        metrics: this.#metrics,
+        metrics: countRefused(this.#traffic, this.#metrics),
         limits: listener.limits,
         ids: sessionIds,
         repairLineEnds: (address) => repairNetworks.has(address),
@@ -418,7 +463,8 @@ class PosthouseServer implements Posthouse {
     const recipientsPerJobMax = config.relay.recipientsPerMessage
     return createQueue({
       store,
-      transport: (destination) => byName[destination] ?? relay,
+      transport: (destination) =>
+        countOutcomes(this.#traffic, clock, destination, byName[destination] ?? relay),
       clock,
       random,
       log,
@@ -681,6 +727,8 @@ const sourceFor =
   (address: string) =>
   (family: 4 | 6): string | undefined =>
     ipVersion(address) === family ? address : undefined
+
+const hasViews = (store: Store): store is Store & ApiStore => 'mailPage' in store
 
 /** Session ids: short, unique in the process over all listeners. */
 function createSessionIds(): () => string {

@@ -36,6 +36,12 @@ export interface SubmissionSource {
   readonly origin: MessageOrigin
   /** Changes the header section (CRLF lines) before it is judged; `notes` go into the timeline. */
   prepareHeader?(header: Buffer): { readonly header: Buffer; readonly notes: readonly string[] }
+  /** Default: a new one. */
+  readonly id?: string | undefined
+  /** Epoch ms; nothing is delivered before. */
+  readonly sendAt?: number | undefined
+  readonly tags?: readonly string[] | undefined
+  readonly metadata?: Readonly<Record<string, string>> | undefined
 }
 
 export interface SubmitReceipt {
@@ -81,7 +87,7 @@ export async function submit(
   const parameters: RcptParameters = submission.notify === undefined ? {} : { notify: submission.notify }
   const recipients = submission.to.map((address) => resolve(options.directory, address, parameters))
 
-  const id = options.ids()
+  const id = source.id ?? options.ids()
   const notes: string[] = []
   let utf8Header = false
   const body = new BodyIntake<Reply>(
@@ -116,6 +122,9 @@ export async function submit(
       body: finished.body,
       origin: source.origin,
       notes,
+      sendAt: source.sendAt,
+      tags: source.tags,
+      metadata: source.metadata,
     })
   } catch (error) {
     body.abort()

@@ -191,6 +191,8 @@ function describe(
     case 'greylisted':
       return `Greylisted: the other side takes mail of a sender that it does not know only at a later try. Next try ${next} (attempt ${delivery.attemptCount + 1}; ${why}).`
     case 'deferred':
+      // Only its sender puts off what was never tried.
+      if (delivery.attemptCount === 0) return `Its sender scheduled it: it goes ${next}.`
       return `Put off after attempt ${delivery.attemptCount}. Next try ${next} (${why}).`
     case 'destination-down': {
       if (down === undefined) return ''

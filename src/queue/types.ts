@@ -41,6 +41,9 @@ export interface Message {
   readonly ret?: 'FULL' | 'HDRS'
   readonly envid?: string
   readonly origin: MessageOrigin
+  /** Of who handed it in over the API: words to find it by, and values that events carry on. */
+  readonly tags?: readonly string[]
+  readonly metadata?: Readonly<Record<string, string>>
 }
 
 export interface Delivery {

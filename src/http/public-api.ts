@@ -1,0 +1,69 @@
+// Owns the public API as a whole: all routes, their description, the streams that are open, and what every answer carries.
+// It is put on the public listener by server.ts; the control socket has routes of its own.
+
+import type { FastifyInstance } from 'fastify'
+
+import type { ApiParts } from './api-parts.ts'
+import { type ApiRoute, addRoutes } from './api-route.ts'
+import type { EventStream } from './events-stream.ts'
+import { eventRoutes } from './routes-events.ts'
+import { mailRoutes } from './routes-mail.ts'
+import { messageRoutes } from './routes-message.ts'
+import { sessionRoutes } from './routes-session.ts'
+import { createServices, type Services } from './services.ts'
+
+export interface PublicApi {
+  readonly routes: readonly ApiRoute[]
+  /** Once, before the first request. */
+  start(): Promise<void>
+  /** Puts everything on a server; more than once where there are several addresses. */
+  mount(server: FastifyInstance): void
+  /** Ends streams and long polls, so that the servers can close. */
+  close(): void
+}
+
+export function createPublicApi(parts: ApiParts): PublicApi {
+  const services = createServices(parts)
+  const streams = new Set<EventStream>()
+  const routes = allRoutes(services, streams)
+  return {
+    routes,
+    start: () => services.hub.start(),
+    mount(server) {
+      secureAnswers(server)
+      server.addContentTypeParser(
+        ['message/rfc822', 'message/global', 'text/plain', 'application/octet-stream'],
+        { parseAs: 'buffer' },
+        (_request, body, done) => done(null, body),
+      )
+      addRoutes(server, routes, (request, access) => services.gate.permit(request, access))
+    },
+    close() {
+      for (const stream of [...streams]) stream.close()
+      services.hub.close()
+    },
+  }
+}
+
+function allRoutes(services: Services, streams: Set<EventStream>): readonly ApiRoute[] {
+  return [
+    ...sessionRoutes(services),
+    ...mailRoutes(services),
+    ...messageRoutes(services),
+    ...eventRoutes(services, streams),
+  ]
+}
+
+/** For all that is not a page: nothing in it runs, is guessed, framed, kept by caches or read by other sites. */
+function secureAnswers(server: FastifyInstance): void {
+  server.addHook('onRequest', async (_request, reply) => {
+    reply.headers({
+      'content-security-policy': "default-src 'none'; frame-ancestors 'none'",
+      'x-content-type-options': 'nosniff',
+      'referrer-policy': 'no-referrer',
+      'cross-origin-resource-policy': 'same-origin',
+      'cross-origin-opener-policy': 'same-origin',
+      'cache-control': 'no-store',
+    })
+  })
+}

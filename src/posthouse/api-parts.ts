@@ -1,0 +1,147 @@
+// Owns what the public API stands on, made from the parts of the running server: logins, roles, submission with its limits,
+// numbers and listeners. It speaks no HTTP.
+
+import { tryParseMailbox } from '../base/address.ts'
+import type { Clock } from '../base/clock.ts'
+import type { Log } from '../base/log.ts'
+import type { Random } from '../base/random.ts'
+import type { ApiParts, ApiStore, ApiSubmission, LoginOutcome, SubmitRefusal } from '../http/api-parts.ts'
+import type { StatsView } from '../http/api-types.ts'
+import type { ControlApi, ListenerStatus } from '../http/control-api.ts'
+import type { Traffic } from '../http/traffic.ts'
+import type { FaultPlan } from '../policy/fault-plan.ts'
+import type { Authenticator, SessionInfo } from '../server/session.ts'
+import type { Accounts } from './accounts.ts'
+import type { Config, ConfigEntry } from './config.ts'
+import { explainConfig } from './config-explain.ts'
+import { SubmitError, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
+
+export interface ApiPartsOptions {
+  readonly config: Config
+  readonly configFile: string | undefined
+  readonly entries: readonly ConfigEntry[]
+  readonly version: string
+  readonly clock: Clock
+  readonly random: Random
+  readonly log: Log
+  readonly store: ApiStore
+  readonly control: ControlApi
+  readonly accounts: Accounts
+  readonly authenticator: Authenticator
+  readonly submitter: SubmitterOptions
+  readonly traffic: Traffic
+  readonly startedAt: number
+  readonly listeners: () => readonly ListenerStatus[]
+  readonly lowOnSpace: () => boolean
+  readonly faults: FaultPlan | undefined
+  readonly release:
+    | ((id: string, to: readonly string[], by: string) => Promise<{ readonly id: string }>)
+    | undefined
+}
+
+export function createApiParts(options: ApiPartsOptions): ApiParts {
+  const { config, clock, random, log, store, control, accounts, traffic, faults, release } = options
+  const { directory } = accounts
+  const admins = new Set(config.api.admins)
+  const roleOf = (account: string): 'admin' | 'user' => (admins.has(account.toLowerCase()) ? 'admin' : 'user')
+  const isCatcher = config.delivery.mode === 'capture' && config.capture.anyLogin
+  return {
+    clock,
+    random,
+    log,
+    store,
+    control,
+    options: {
+      auth: config.api.auth,
+      product: isCatcher ? 'catcher' : 'server',
+      hostname: config.hostname,
+      version: options.version,
+      mode: config.delivery.mode,
+      hosts: [config.hostname, ...(config.listeners.http?.hosts ?? [])],
+      messageBytesMax: config.limits.messageBytesMax,
+      recipientsMax: config.limits.recipientsMax,
+      senderMustMatch: config.submission.senderMustMatch && !isCatcher,
+    },
+    login: (account, password, peerAddress) => login(options.authenticator, account, password, peerAddress),
+    isEnabled: (account) => directory.findAccount(account)?.enabled === true,
+    roleOf,
+    maySendAs(account, address) {
+      const mailbox = tryParseMailbox(address)
+      const resolution = mailbox === undefined ? undefined : directory.resolve(mailbox)
+      return (
+        resolution?.kind === 'targets' &&
+        resolution.targets.some((target) => target.kind === 'account' && target.account === account)
+      )
+    },
+    newMessageId: options.submitter.ids,
+    submit: (submission) => submitFor(options.submitter, submission),
+    history: (destination) => traffic.history(destination),
+    stats: (minutes) => stats(options, minutes),
+    accounts: () => accounts.list().map((account) => ({ ...account, role: roleOf(account.name) })),
+    configView: () => ({
+      ...(options.configFile !== undefined && { file: options.configFile }),
+      items: explainConfig(options.entries).map(({ path, value, source }) => ({
+        key: path,
+        value,
+        source: source === 'env' ? 'environment' : source,
+      })),
+    }),
+    ...(faults !== undefined && { faults }),
+    ...(release !== undefined && { releaser: { release } }),
+  }
+}
+
+/** The check that SMTP AUTH makes, with its slowing down of those who guess. */
+async function login(
+  authenticator: Authenticator,
+  account: string,
+  password: string,
+  peerAddress: string,
+): Promise<LoginOutcome> {
+  const session: SessionInfo = {
+    id: 'http',
+    remote: { address: peerAddress, port: 0 },
+    local: { address: '', port: 0 },
+    tls: undefined,
+    hello: '',
+    protocol: 'ESMTP',
+    identity: undefined,
+  }
+  const verdict = await authenticator.allow?.(account, session)
+  if (verdict?.kind === 'refuse') return { kind: 'throttled', text: verdict.reply.lines.join(' ') }
+  const result = await authenticator.verifyPassword(account, password, session)
+  return result.kind === 'ok' ? { kind: 'ok', account: result.identity } : result
+}
+
+async function submitFor(
+  submitter: SubmitterOptions,
+  submission: ApiSubmission,
+): Promise<SubmitReceipt | SubmitRefusal> {
+  const { from, to, raw, identity, peerAddress, id, sendAt, tags, metadata } = submission
+  const origin = { via: 'api', peerAddress, ...(identity !== undefined && { identity }) }
+  try {
+    return await submit(submitter, { from, to, raw }, { origin, id, sendAt, tags, metadata })
+  } catch (error) {
+    if (error instanceof SubmitError) return { field: error.field, message: error.message }
+    throw error
+  }
+}
+
+async function stats(options: ApiPartsOptions, minutes: number): Promise<StatsView> {
+  const { clock, config, store, traffic } = options
+  const now = clock.now()
+  const [queue, free] = await Promise.all([store.queueStats(now), store.freeBytes()])
+  const { waiting, active, held, oldestDueAt } = queue
+  return {
+    now,
+    startedAt: options.startedAt,
+    ...traffic.series(minutes),
+    queue: { waiting, active, held, ...(oldestDueAt !== undefined && { oldestDueAt }) },
+    memoryRssBytes: process.memoryUsage.rss(),
+    ...(free !== undefined && { diskFreeBytes: free }),
+    listeners: options.listeners(),
+    version: options.version,
+    hostname: config.hostname,
+    mode: config.delivery.mode,
+  }
+}
