@@ -4,6 +4,9 @@
 //   const report = await verifyDkim(bytes, { resolver, clock: { now: Date.now } })
 //   report.result; report.signatures[0]?.domain; report.signatures[0]?.reason
 
+export type { ChainStatus } from './auth/arc-chain.ts'
+export { type ArcSealOptions, sealArc } from './auth/arc-seal.ts'
+export { type ArcReport, type ArcSetResult, verifyArc } from './auth/arc-verify.ts'
 export {
   type DkimRecord,
   type DkimRecordInput,

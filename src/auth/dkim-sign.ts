@@ -92,8 +92,8 @@ export class DkimSigner {
     if (forms === null) throw new UsageError('canonicalization', "is not one like 'relaxed/relaxed'")
     this.headerForm = forms[1] as Canonicalization
     this.bodyForm = forms[2] as Canonicalization
-    this.fields = readNames(options.fields ?? signedByDefault, 'fields')
-    this.oversigned = readNames(options.oversigned ?? oversignedByDefault, 'oversigned')
+    this.fields = readFieldNames(options.fields ?? signedByDefault, 'fields')
+    this.oversigned = readFieldNames(options.oversigned ?? oversignedByDefault, 'oversigned')
     this.oversignedIfThere = new Set(options.oversigned === undefined ? oversignedIfThere : [])
   }
 
@@ -103,12 +103,11 @@ export class DkimSigner {
   }
 }
 
-function readNames(names: readonly string[], field: string): ReadonlySet<string> {
+export function readFieldNames(names: readonly string[], field: string): ReadonlySet<string> {
   const list = names.map((name) => String(name).toLowerCase())
   const index = list.findIndex((name) => !/^[\x21-\x39\x3c-\x7e]{1,64}$/.test(name))
   if (index !== -1) throw new UsageError(`${field}[${index}]`, 'is no name of a header field')
-  // RFC 6376 section 3.5, h=: the field itself cannot be signed.
-  return new Set(['from', ...list.filter((name) => name !== 'dkim-signature')])
+  return new Set(list.includes('from') ? list : ['from', ...list])
 }
 
 /** One message on its way through. */
@@ -164,12 +163,13 @@ export class DkimSigning {
       if (options.expiresAfterMs !== undefined)
         tags.push(['x', String(seconds + Math.max(1, Math.floor(options.expiresAfterMs / 1000)))])
     }
-    tags.push(['h', names.join(':')], ['bh', this.#body.digest?.toString('base64') ?? ''])
+    tags.push(['h', names.join(':')], ['bh', this.#body.digest?.toString('base64') ?? ''], ['b', ''])
     const unsigned = formatUnsigned('DKIM-Signature', tags)
+    const own = unsigned.before + unsigned.after
     const isRelaxed = headerForm === 'relaxed'
     let text = ''
     for (const field of header.select(names)) text += `${isRelaxed ? field.relaxed : field.text}\r\n`
-    text += isRelaxed ? relaxField('dkim-signature', unsigned, 'DKIM-Signature:'.length) : unsigned
+    text += isRelaxed ? relaxField('dkim-signature', own, 'DKIM-Signature:'.length) : own
     return formatSigned(
       unsigned,
       await signOctets(Buffer.from(text, 'latin1'), key, options.inThreads === true),
@@ -190,6 +190,8 @@ export function signOctets(octets: Buffer, key: KeyObject, inThreads: boolean): 
 function namesToSign(header: HeaderBlock, signer: DkimSigner): readonly string[] {
   const names: string[] = []
   for (const name of new Set([...signer.fields, ...signer.oversigned])) {
+    // A second signature would stand where it was not.
+    if (name === 'dkim-signature') continue
     const count = header.named(name).length
     for (let i = 0; i < count; i++) names.push(name)
     if (signer.oversigned.has(name) || (count > 0 && signer.oversignedIfThere.has(name))) names.push(name)
