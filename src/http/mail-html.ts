@@ -2,7 +2,7 @@
 // put in, everything else stays as it looks. It is the second wall: the first is the policy it is served under (sandbox
 // without scripts, default-src 'none'), so that a hole here alone runs nothing. RFC 2392 (cid), RFC 2397 (data).
 
-import { readHtml } from './html-parser.ts'
+import { readHtml } from '../checks/html-parser.ts'
 
 export interface MailHtmlOptions {
   /** Images and styles of other hosts may be loaded. */

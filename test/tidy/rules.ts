@@ -21,13 +21,14 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   relay: all('base smtp dns auth client queue'),
   policy: all('base smtp message dns auth'),
   store: all('base sasl smtp message imap dns auth queue policy'),
-  http: all('base smtp message queue store policy'),
-  posthouse: all('base sasl smtp pop3 message imap dns auth net client server queue relay policy store http'),
+  checks: all('base message'),
+  http: all('base smtp message checks queue store policy'),
+  posthouse: all('base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http'),
   cli: all(
-    'base sasl smtp pop3 message imap dns auth net client server queue relay policy store http posthouse',
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http posthouse',
   ),
   testing: all(
-    'base sasl smtp pop3 message imap dns auth net client server queue relay policy store http posthouse',
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http posthouse',
   ),
 }
 

@@ -1,11 +1,12 @@
 // Owns reading HTML of mail: htmlparser2 with a bound on depth, without which a megabyte of open tags takes it half a
-// minute. It judges nothing; mail-html.ts does.
+// minute. It judges nothing: checks and the API's page of a mail do.
 
 import { Parser } from 'htmlparser2'
 
 export interface HtmlHandler {
-  open(name: string, attributes: Readonly<Record<string, string>>): void
-  text(text: string): void
+  /** `at`: where the tag begins in the text. */
+  open(name: string, attributes: Readonly<Record<string, string>>, at: number): void
+  text(text: string, at: number): void
   /** Every `open` has its `close`, in order. */
   close(name: string): void
 }
@@ -37,9 +38,9 @@ export function readHtml(html: string, handler: HtmlHandler): void {
   const parser: BoundedParser = new BoundedParser({
     onopentag(name, attributes) {
       parser.depth++
-      handler.open(name, attributes)
+      handler.open(name, attributes, parser.startIndex)
     },
-    ontext: (text) => handler.text(text),
+    ontext: (text) => handler.text(text, parser.startIndex),
     onclosetag(name) {
       parser.depth--
       handler.close(name)
