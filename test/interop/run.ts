@@ -1,5 +1,6 @@
 // Owns the interop proof: foreign clients and servers over real sockets, against the CLI's own serve. Tools are installed
-// with apt where that can be done, and a case whose tool is missing is skipped with a message. Writes docs/proof/interop.md.
+// with apt where that can be done, and a case whose tool is missing is skipped with a message. Writes docs/proof/interop.md,
+// and runs client.ts, which has the client library's part.
 // Usage: npm run test:interop -- [--only swaks] [--no-install]
 
 import { execFileSync, spawn, spawnSync } from 'node:child_process'
@@ -10,6 +11,7 @@ import { parseArgs } from 'node:util'
 import { Postfix } from '../support/postfix.ts'
 import { startSink } from '../support/recording-sink.ts'
 import { freePort, root, ServerProcess, until, workFolder } from '../support/server-process.ts'
+import { runClientInterop } from './client.ts'
 
 const { values } = parseArgs({
   options: { only: { type: 'string', default: '' }, 'no-install': { type: 'boolean', default: false } },
@@ -651,13 +653,14 @@ Made by \`npm run test:interop\` at commit ${commit}, Node ${process.versions.no
 |---|---|---|---|
 ${results.map(({ name, tool, result }) => `| ${tool} | ${name} | ${result.state} | ${result.note.replaceAll('\n', ' ').replaceAll('|', '\\|').slice(0, 300)} |`).join('\n')}
 
-The server stopped gracefully with exit code ${stopCode}.
+The server stopped gracefully with exit code ${stopCode}. The client library against other servers: [interop-client.md](interop-client.md).
 
 ## Transcripts
 
 ${transcripts.map(({ name, text }) => `### ${name}\n\n\`\`\`\n${scrub(text)}\n\`\`\`\n`).join('\n')}`,
   )
-process.exit(failed.length === 0 && stopCode === 0 ? 0 : 1)
+const clientPassed = await runClientInterop({ only: values.only, mayInstall: !values['no-install'] })
+process.exit(failed.length === 0 && stopCode === 0 && clientPassed ? 0 : 1)
 
 /** Passwords never, ports and lengths as they are. */
 function scrub(text: string): string {
