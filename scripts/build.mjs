@@ -1,5 +1,6 @@
-// Owns the build of dist/ from src/. As `prepare` (npm ci, npm install in a checkout) it skips quietly where the
-// compiler is not installed (npm ci --omit=dev); it must run on any Node that npm runs on.
+// Owns the build of dist/ from src/, and of the console from web/ into dist/console. As `prepare` (npm ci, npm install in
+// a checkout) it skips quietly where the compiler is not installed (npm ci --omit=dev); it must run on any Node that npm
+// runs on.
 import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
@@ -19,4 +20,7 @@ const done = spawnSync(process.execPath, [join(compiler, bin.tsc), '-p', 'tsconf
   cwd: root,
   stdio: 'inherit',
 })
+
+const { build } = await import('vite')
+await build({ configFile: join(root, 'web', 'vite.config.ts'), logLevel: 'warn' })
 process.exit(done.status ?? 1)
