@@ -43,7 +43,11 @@ export function formatReport(
     origin.identity === undefined ? undefined : `as ${origin.identity}`,
     origin.peerAddress === undefined ? undefined : `from ${origin.peerAddress}`,
     origin.hello === undefined ? undefined : `(${origin.hello})`,
-    origin.tls === undefined ? 'without TLS' : `with ${origin.tls}`,
+    origin.tls !== undefined
+      ? `with ${origin.tls}`
+      : origin.peerAddress === undefined
+        ? undefined
+        : 'without TLS',
   ]
   const pairs = [
     ['Message', colours.bold(message.id)],

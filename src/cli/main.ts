@@ -15,4 +15,5 @@ if (differs !== -1 && (found[differs] ?? 0) < (needed[differs] ?? 0)) {
 }
 
 const { run } = await import('./program.ts')
-await run(process.argv.slice(2))
+const { withProgramName } = await import('./sendmail.ts')
+await run(withProgramName(process.argv[1], process.argv.slice(2)))

@@ -17,7 +17,6 @@ import { addSendCommand } from './send.ts'
 import { addSendmailCommand, runSendmail, sendmailOf } from './sendmail.ts'
 import { addServeCommand } from './serve.ts'
 import { addStatusCommand } from './status.ts'
-import { addTalkCommand } from './talk.ts'
 import { plainLines } from './text.ts'
 
 /** Runs one command line and sets the exit code; never rejects. */
@@ -60,7 +59,6 @@ export function createProgram(context: Context): Command {
   addAccountCommands(program, context)
   addConfigCommands(program, context)
   addProbeCommand(program, context)
-  addTalkCommand(program, context)
   program.addHelpText('after', () =>
     examples(context, [
       ['serve', 'start the server; without a configuration it keeps all mail here'],

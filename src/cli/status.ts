@@ -8,6 +8,7 @@ import { createClient } from './client.ts'
 import { type Context, type GlobalOptions, printJson, printLines } from './context.ts'
 import { exitCodes } from './exit.ts'
 import { formatPairs, formatTable } from './table.ts'
+import type { Colours } from './text.ts'
 import { fullTime, relativeTime, roughDuration } from './time.ts'
 
 export const modeMeanings: Readonly<Record<ServerStatus['mode'], string>> = {
@@ -63,6 +64,7 @@ function printStatus(context: Context, status: ServerStatus, health: Health): vo
         ? colours.red(`${status.quarantinedCount} rows of the store`)
         : undefined,
     ],
+    ['Spool', spoolWords(status.spool, colours)],
   ] as const
   printLines(context, formatPairs(pairs, { colours }))
   context.print()
@@ -79,6 +81,18 @@ function printStatus(context: Context, status: ServerStatus, health: Health): vo
       context,
     ),
   )
+}
+
+/** Only where something lies there. */
+function spoolWords(spool: ServerStatus['spool'], { red }: Colours): string | undefined {
+  if (spool === undefined || spool.waiting + spool.bad === 0) return undefined
+  const count = (n: number): string => `${n} ${n === 1 ? 'message' : 'messages'}`
+  const waiting = spool.waiting === 0 ? '' : `${count(spool.waiting)} to be taken up`
+  const bad =
+    spool.bad === 0
+      ? ''
+      : red(`${count(spool.bad)} could not be taken: the reasons are in ${spool.folder}/bad`)
+  return [waiting, bad].filter((part) => part !== '').join('; ')
 }
 
 export const formatEndpoint = (address: string, port: number): string =>

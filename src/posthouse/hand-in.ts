@@ -10,6 +10,9 @@ import type { Directory } from './directory.ts'
 import { qualifyAddress, qualifyHeader } from './local-addresses.ts'
 import { SubmitError, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
 
+/** What took longer to come here was not handed over directly. */
+const spooledMs = 2000
+
 /** Durable when it resolves. Rejects as {@link submit} does. */
 export function handIn(
   options: SubmitterOptions,
@@ -31,7 +34,19 @@ export function handIn(
     },
     {
       origin: { via: 'sendmail', identity: uid === undefined ? user : `${user} (uid ${uid})` },
-      prepareHeader: (header) => prepare(header, { domain, from: from ?? `MAILER-DAEMON@${domain}`, name }),
+      prepareHeader: (header) => {
+        const { header: prepared, notes } = prepare(header, {
+          domain,
+          from: from ?? `MAILER-DAEMON@${domain}`,
+          name,
+        })
+        const waitedMs = options.clock.now() - given.at
+        const spooled =
+          waitedMs < spooledMs
+            ? []
+            : [`handed in at ${new Date(given.at).toISOString()}, waited in the spool`]
+        return { header: prepared, notes: [...spooled, ...notes] }
+      },
     },
   )
 }
