@@ -17,6 +17,7 @@ import { addSendCommand } from './send.ts'
 import { addSendmailCommand, runSendmail, sendmailOf } from './sendmail.ts'
 import { addServeCommand } from './serve.ts'
 import { addStatusCommand } from './status.ts'
+import { addTalkCommand } from './talk.ts'
 import { plainLines } from './text.ts'
 
 /** Runs one command line and sets the exit code; never rejects. */
@@ -59,6 +60,7 @@ export function createProgram(context: Context): Command {
   addAccountCommands(program, context)
   addConfigCommands(program, context)
   addProbeCommand(program, context)
+  addTalkCommand(program, context)
   program.addHelpText('after', () =>
     examples(context, [
       ['serve', 'start the server; without a configuration it keeps all mail here'],
