@@ -2,6 +2,7 @@
 // its own, and the message, the conversation, the sums and the JSON as people and scripts read them.
 
 import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
@@ -270,6 +271,37 @@ test('send: a server that nobody named is said, with the reason', async () => {
   const password = await send([...to('a'), '--auth', 'me'])
   assert.equal(password.code, 64)
   assert.match(password.err, /put it into POSTHOUSE_PASSWORD/)
+})
+
+test('send: Ctrl-C ends well: what is under way is finished, the sums are told, and the code is 130', async () => {
+  const args = [
+    'send',
+    '--server',
+    `127.0.0.1:${port}`,
+    '--from',
+    'me@x.test',
+    ...to('a'),
+    '--repeat',
+    '1000000',
+    '--json',
+  ]
+  const child = spawn(process.execPath, [join(import.meta.dirname, 'main.ts'), ...args], { stdio: 'pipe' })
+  after(() => child.kill('SIGKILL'))
+  let out = ''
+  child.stdout.on('data', (chunk) => void (out += String(chunk)))
+  child.stderr.resume()
+  const before = received.length
+  const interrupt = setInterval(() => {
+    if (received.length < before + 20) return
+    clearInterval(interrupt)
+    child.kill('SIGINT')
+  }, 10)
+  const code = await new Promise((resolve) => child.on('close', resolve))
+  clearInterval(interrupt)
+  const summary = JSON.parse(out)
+  assert.deepEqual([code, summary.failed, summary.refused], [130, 0, 0])
+  assert.equal(summary.sent, received.length - before, 'every message that was begun is counted')
+  assert.equal(summary.sent + summary.notBegun, 1_000_000)
 })
 
 test('send: servers in all forms', () => {
