@@ -44,7 +44,7 @@ export {
   type VerifyStep,
   verifyAddress,
 } from './client/verify-address.ts'
-export type { DnsAnswer, MxRecord, ResolveOptions, Resolver } from './dns/resolver.ts'
+export type { DnsAnswer, MxRecord, ResolveOptions, Resolver, TlsaRecord } from './dns/resolver.ts'
 export type {
   AddressesInput,
   AddressGroup,

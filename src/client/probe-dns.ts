@@ -5,7 +5,7 @@
 import type { Clock } from '../base/clock.ts'
 import { literalAddress } from '../base/domain.ts'
 import { canonicalIp, ipVersion } from '../base/ip.ts'
-import type { DnsAnswer, ResolveOptions, Resolver } from '../dns/resolver.ts'
+import type { DnsAnswer, ResolveOptions, Resolver, TlsaRecord } from '../dns/resolver.ts'
 import {
   isDmarc,
   isSpf,
@@ -18,19 +18,14 @@ import {
   lookAtTlsRpt,
 } from './probe-records.ts'
 import type { Looked, MxHostLook, MxLook, ProbeDns, TlsaLook } from './probe-report.ts'
-import { formatTlsa, isUsableTlsa, type TlsaRecord } from './probe-tlsa.ts'
+import { formatTlsa, isUsableTlsa } from './probe-tlsa.ts'
 import { withinDeadline } from './step-deadline.ts'
-
-/** A Resolver that may know TLSA. */
-export interface ProbeResolver extends Resolver {
-  tlsa?(name: string, options?: ResolveOptions): Promise<DnsAnswer<TlsaRecord>>
-}
 
 /** The text of an MTA-STS policy. Rejects with an Error that says why not. */
 export type PolicyFetcher = (url: string, signal: AbortSignal) => Promise<string>
 
 export interface ProbeDnsOptions {
-  readonly resolver: ProbeResolver
+  readonly resolver: Resolver
   readonly clock: Clock
   readonly signal: AbortSignal
   /** Of each question. */
@@ -230,18 +225,14 @@ async function lookAtHost(
     preference,
     addresses: addresses.filter((one) => ipVersion(one) !== undefined).slice(0, addressesMax),
     ...(problem !== undefined && { problem }),
-    ...(dane !== undefined && { tlsa: dane }),
+    tlsa: dane,
   }
 }
 
-async function lookAtTlsa(host: string, options: ProbeDnsOptions, tlsa: Tlsa): Promise<TlsaLook | undefined> {
+async function lookAtTlsa(host: string, options: ProbeDnsOptions, tlsa: Tlsa): Promise<TlsaLook> {
   const { resolver, port } = options
-  if (resolver.tlsa === undefined) return undefined
   const name = `_${port}._tcp.${host}`
-  const answer = await ask(
-    options,
-    (one) => resolver.tlsa?.(name, one) ?? Promise.reject(new Error('no TLSA')),
-  )
+  const answer = await ask(options, (one) => resolver.tlsa(name, one))
   if (answer.kind === 'temporary')
     return { name, records: [], secure: false, usableCount: 0, problem: answer.reason }
   if (answer.kind === 'none') return { name, records: [], secure: answer.secure, usableCount: 0 }

@@ -12,6 +12,7 @@ import {
   TransportFailure,
 } from '../base/connection.ts'
 import { literalAddress } from '../base/domain.ts'
+import type { TlsaRecord } from '../dns/resolver.ts'
 import { type Capabilities, noCapabilities, parseCapabilities } from '../smtp/capabilities.ts'
 import { type CommandLine, commands, formatHello, formatMail, formatRcpt } from '../smtp/command-writer.ts'
 import { isPositive, type Reply } from '../smtp/reply.ts'
@@ -24,7 +25,7 @@ import type {
   ProbeTls,
   TimedReply,
 } from './probe-report.ts'
-import { fitsTlsa, formatTlsa, type TlsaRecord } from './probe-tlsa.ts'
+import { fitsTlsa, formatTlsa } from './probe-tlsa.ts'
 
 export interface ProbeHostOptions {
   readonly dialer: Dialer

@@ -3,16 +3,7 @@
 
 import { createHash } from 'node:crypto'
 import type { CertificateInfo } from '../base/connection.ts'
-
-export interface TlsaRecord {
-  /** 0..255; 3 is DANE-EE, 2 DANE-TA. */
-  readonly usage: number
-  /** 0: the whole certificate; 1: its public key. */
-  readonly selector: number
-  /** 0: as it is; 1: SHA-256; 2: SHA-512. */
-  readonly matchingType: number
-  readonly data: Uint8Array
-}
+import type { TlsaRecord } from '../dns/resolver.ts'
 
 /** '3 1 1 0a1b2c...' */
 export const formatTlsa = ({ usage, selector, matchingType, data }: TlsaRecord): string =>

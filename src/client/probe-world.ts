@@ -10,7 +10,7 @@ import { createDnsClient } from '../net/dns-client.ts'
 import { guardedFetch } from '../net/guarded-fetch.ts'
 import { realClock } from '../net/real-clock.ts'
 import { realRandom } from '../net/real-random.ts'
-import type { PolicyFetcher, ProbeResolver } from './probe-dns.ts'
+import type { PolicyFetcher } from './probe-dns.ts'
 
 export interface ProbeWorldOptions {
   /** '192.0.2.53', '192.0.2.53:5353'; default: the system's. */
@@ -26,7 +26,7 @@ const policyBytesMax = 64 * 1024
 export function createProbeWorld(options: ProbeWorldOptions): {
   readonly clock: Clock
   readonly random: Random
-  readonly resolver: ProbeResolver
+  readonly resolver: Resolver
   readonly dialer: ReturnType<typeof createDialer>
   readonly fetchPolicy: PolicyFetcher
 } {

@@ -174,6 +174,24 @@ test('probe: the DMARC record of a parent is found, and its sp= counts', async (
   assert.match(words(report, 'dmarc'), /policy none \(from shop\.test\)/)
 })
 
+test('probe: TLSA records are held against DNSSEC and the certificate', async () => {
+  const name = '_25._tcp.mx.shop.test'
+  const hash = 'ab'.repeat(32)
+  const tlsa = async (records: readonly string[], more: DnsData = {}): Promise<ProbeReport> => {
+    const resolver = createFakeResolver({ ...dns, tlsa: { [name]: records }, ...more })
+    return world().probe('shop.test', { resolver })
+  }
+  const insecure = await tlsa([`3 1 1 ${hash}`])
+  assert.equal(marks(insecure, 'tlsa'), 'note warn')
+  const secure = await tlsa([`3 1 1 ${hash}`], { secure: [`tlsa ${name}`] })
+  assert.equal(marks(secure, 'tlsa'), 'ok bad')
+  assert.match(words(secure, 'tlsa'), /fits none of the TLSA records/)
+  assert.equal(secure.dns?.mx.kind === 'hosts' && secure.dns.mx.hosts[0]?.tlsa?.records[0], `3 1 1 ${hash}`)
+  assert.match(words(await tlsa([`1 1 1 ${hash}`]), 'tlsa'), /no TLSA record is usable/)
+  const failing = await tlsa([], { fail: [`tlsa ${name}`] })
+  assert.equal(marks(failing, 'tlsa'), 'unknown')
+})
+
 /** What a server says and what becomes of it. */
 const replies: readonly (readonly [
   name: string,

@@ -8,7 +8,8 @@ import { ParseError } from '../base/cursor.ts'
 import { displayDomain, parseDomain } from '../base/domain.ts'
 import type { Mailbox } from '../base/mailbox.ts'
 import type { Random } from '../base/random.ts'
-import { lookAtDns, type PolicyFetcher, type ProbeResolver, type TlsaByHost } from './probe-dns.ts'
+import type { Resolver } from '../dns/resolver.ts'
+import { lookAtDns, type PolicyFetcher, type TlsaByHost } from './probe-dns.ts'
 import { judgeDns, judgeFormat } from './probe-findings-dns.ts'
 import { judgeHost } from './probe-findings-host.ts'
 import { lookAtHostWire, type ProbeRecipient } from './probe-host.ts'
@@ -24,7 +25,7 @@ import type {
 export interface ProbeOptions {
   readonly clock: Clock
   readonly random: Random
-  readonly resolver: ProbeResolver
+  readonly resolver: Resolver
   readonly dialer: Dialer
   /** Undefined: the MTA-STS policy is not fetched. */
   readonly fetchPolicy?: PolicyFetcher

@@ -3,7 +3,7 @@
 import { type Lookup, type RecordData, type RecordType, resolverOf } from './lookup.ts'
 import { aliasesMax } from './meaning.ts'
 import { canonicalName } from './name.ts'
-import type { DnsAnswer, MxRecord, ResolveOptions, Resolver } from './resolver.ts'
+import type { DnsAnswer, MxRecord, ResolveOptions, Resolver, TlsaRecord } from './resolver.ts'
 
 type Table<T> = Readonly<Record<string, readonly T[]>>
 
@@ -17,6 +17,8 @@ export interface DnsData {
   readonly aaaa?: Table<string>
   readonly txt?: Table<string>
   readonly ptr?: Table<string>
+  /** '3 1 1 0a1b...', the data in hexadecimal. */
+  readonly tlsa?: Table<string | TlsaRecord>
   readonly cname?: Readonly<Record<string, string>>
   /** Temporary failures (SERVFAIL). */
   readonly fail?: readonly string[]
@@ -86,6 +88,7 @@ export function readDnsData(data: DnsData): DnsZone {
     MX: readTable(data.mx, readMx),
     TXT: readTable(data.txt, (text) => text),
     PTR: readTable(data.ptr, mustName),
+    TLSA: readTable(data.tlsa, readTlsa),
   }
   const cnames = new Map(
     Object.entries(data.cname ?? {}).map(([name, target]) => [mustName(name), mustName(target)]),
@@ -124,6 +127,14 @@ function readMx(record: string | MxRecord): MxRecord {
   const match = /^(\d+) (\S+)$/.exec(record)
   if (match === null) throw new Error(`not an MX record: ${JSON.stringify(record)}`)
   return { preference: Number(match[1]), exchange: mustName(match[2] ?? '') }
+}
+
+function readTlsa(record: string | TlsaRecord): TlsaRecord {
+  if (typeof record !== 'string') return record
+  const match = /^(\d{1,3}) (\d{1,3}) (\d{1,3}) ((?:[0-9a-f]{2})*)$/i.exec(record)
+  if (match === null) throw new Error(`not a TLSA record: ${JSON.stringify(record)}`)
+  const [usage = 0, selector = 0, matchingType = 0] = match.slice(1, 4).map(Number)
+  return { usage, selector, matchingType, data: Buffer.from(match[4] ?? '', 'hex') }
 }
 
 function mustName(text: string): string {

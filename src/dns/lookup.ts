@@ -1,7 +1,7 @@
 // Owns Lookup, the one function that a source of DNS answers is, and Resolver over it. Caching is cache.ts's.
 
 import { canonicalName } from './name.ts'
-import type { DnsAnswer, MxRecord, ResolveOptions, Resolver } from './resolver.ts'
+import type { DnsAnswer, MxRecord, ResolveOptions, Resolver, TlsaRecord } from './resolver.ts'
 
 export interface RecordData {
   readonly A: string
@@ -10,6 +10,7 @@ export interface RecordData {
   /** Strings joined. */
   readonly TXT: string
   readonly PTR: string
+  readonly TLSA: TlsaRecord
 }
 export type RecordType = keyof RecordData
 
@@ -30,5 +31,12 @@ export function resolverOf(lookup: Lookup): Resolver {
       const name = canonicalName(text)
       return name === undefined ? Promise.resolve(unaskable) : lookup(name, type, options)
     }
-  return { mx: ask('MX'), a: ask('A'), aaaa: ask('AAAA'), txt: ask('TXT'), ptr: ask('PTR') }
+  return {
+    mx: ask('MX'),
+    a: ask('A'),
+    aaaa: ask('AAAA'),
+    txt: ask('TXT'),
+    ptr: ask('PTR'),
+    tlsa: ask('TLSA'),
+  }
 }

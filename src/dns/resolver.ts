@@ -6,6 +6,17 @@ export interface MxRecord {
   readonly exchange: string
 }
 
+/** RFC 6698 section 2.1. */
+export interface TlsaRecord {
+  /** 0..255; 3 is DANE-EE, 2 DANE-TA. */
+  readonly usage: number
+  /** 0: the whole certificate; 1: its public key. */
+  readonly selector: number
+  /** 0: as it is; 1: SHA-256; 2: SHA-512. */
+  readonly matchingType: number
+  readonly data: Uint8Array
+}
+
 /**
  * records: at least one. none: the name exists not (NXDOMAIN) or has no such record (NODATA), told apart by
  * `nameExists`. temporary: time-out, SERVFAIL, REFUSED, garbage: ask again later. `ttlSeconds` is how long it may be kept.
@@ -37,4 +48,6 @@ export interface Resolver {
   /** Each record's strings joined (RFC 7208 section 3.3). */
   txt(name: string, options?: ResolveOptions): Promise<DnsAnswer<string>>
   ptr(name: string, options?: ResolveOptions): Promise<DnsAnswer<string>>
+  /** '_25._tcp.mx.example.test' */
+  tlsa(name: string, options?: ResolveOptions): Promise<DnsAnswer<TlsaRecord>>
 }

@@ -24,6 +24,7 @@ const data: DnsData = {
   aaaa: { 'mx1.example.test': ['2001:DB8:0:0::1'] },
   txt: { 'example.test': ['v=spf1 -all', 'x'.repeat(700)] },
   ptr: { '1.2.0.192.in-addr.arpa': ['MX1.example.test.'] },
+  tlsa: { '_25._tcp.mx1.example.test': [`3 1 1 ${'ab'.repeat(32)}`] },
   cname: {
     'alias.test': 'middle.test',
     'middle.test': 'end.test',
@@ -91,6 +92,10 @@ describe('dns client: what answers mean', () => {
     assert.deepEqual(await records(resolver.aaaa('mx1.example.test')), ['2001:db8::1'])
     assert.deepEqual(await records(resolver.txt('example.test')), ['v=spf1 -all', 'x'.repeat(700)])
     assert.deepEqual(await records(resolver.ptr('1.2.0.192.in-addr.arpa')), ['mx1.example.test'])
+    const tlsa = await resolver.tlsa('_25._tcp.MX1.example.test')
+    assert.deepEqual(tlsa.kind === 'records' && tlsa.records, [
+      { usage: 3, selector: 1, matchingType: 1, data: Buffer.alloc(32, 0xab) },
+    ])
   })
 
   it('reads the null MX as the root', async () => {

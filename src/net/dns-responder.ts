@@ -6,7 +6,7 @@ import packet, { type Answer } from 'dns-packet'
 import type { Clock } from '../base/clock.ts'
 import type { Connection, Endpoint, Listener } from '../base/connection.ts'
 import type { MaybePromise } from '../base/maybe-promise.ts'
-import type { MxRecord } from '../dns/resolver.ts'
+import type { MxRecord, TlsaRecord } from '../dns/resolver.ts'
 import { listen } from './listen.ts'
 
 export interface DnsQuestion {
@@ -25,6 +25,7 @@ export interface DnsQuestion {
 export type ReplyRecord =
   | { readonly type: 'A' | 'AAAA' | 'CNAME' | 'PTR' | 'NS' | 'TXT'; readonly data: string }
   | { readonly type: 'MX'; readonly data: MxRecord }
+  | { readonly type: 'TLSA'; readonly data: TlsaRecord }
   | { readonly type: 'SOA'; readonly data: { readonly minimum: number } }
 
 export type NamedRecord = ReplyRecord & { readonly name: string; readonly ttlSeconds: number }
@@ -176,6 +177,10 @@ function encodeRecord(record: NamedRecord): Answer {
       return { ...head, type: 'MX', data: { ...record.data, exchange: wireName(record.data.exchange) } }
     case 'SOA':
       return { ...head, type: 'SOA', data: soaData(record.data.minimum) }
+    case 'TLSA': {
+      const { data, ...numbers } = record.data
+      return { ...head, type: 'TLSA', data: { ...numbers, certificate: Buffer.from(data) } }
+    }
     case 'TXT':
       // RFC 1035 section 3.3.14: strings of at most 255 octets.
       return { ...head, type: 'TXT', data: record.data.match(/.{1,255}/gs) ?? [''] }

@@ -146,6 +146,10 @@ function dataOf(record: Answer): RecordData[RecordType] {
       return { preference: record.data.preference ?? 0, exchange: nameOf(record.data.exchange) }
     case 'TXT':
       return joined(record.data)
+    case 'TLSA': {
+      const { usage, selector, matchingType, certificate } = record.data
+      return { usage, selector, matchingType, data: certificate }
+    }
     default:
       return ''
   }

@@ -198,7 +198,14 @@ class World {
       ),
       a: Object.fromEntries(domains.flatMap(({ hosts }) => hosts.map((host) => [host.name, [host.address]]))),
     })
-    const asks = { A: zone.a, AAAA: zone.aaaa, MX: zone.mx, TXT: zone.txt, PTR: zone.ptr }
+    const asks = {
+      A: zone.a,
+      AAAA: zone.aaaa,
+      MX: zone.mx,
+      TXT: zone.txt,
+      PTR: zone.ptr,
+      TLSA: zone.tlsa,
+    }
     const lookup = ((name, type, how) => {
       const { dnsSilent, dnsTemporary } = this.plan
       const silent = !this.#calm && this.#faults.chance(dnsSilent)
