@@ -150,7 +150,7 @@ export const dotCommands: readonly DotCommand[] = [
       }
       const ms = tryDuration(rest)
       if (typeof ms === 'string') return failed(ms)
-      await new Promise<void>((resolve) => session.options.clock.setTimer(ms, resolve))
+      await session.pause(ms)
       return done
     },
   },

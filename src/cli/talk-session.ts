@@ -60,6 +60,7 @@ export class TalkSession {
   isRaw = false
   #dataLineCount = 0
   #isLeaving = false
+  #stopPause: (() => void) | undefined
   #acceptedCount = 0
 
   constructor(options: TalkOptions) {
@@ -72,8 +73,8 @@ export class TalkSession {
       line: (line) => this.view.line(line),
       reply: (reply) => this.view.reply(reply),
       closed: (reason) => {
-        if (!this.#isLeaving) this.view.note(reason)
         options.onClosed?.()
+        if (!this.#isLeaving) this.view.note(reason)
       },
     })
   }
@@ -119,6 +120,25 @@ export class TalkSession {
     if (this.owedCount > 0) this.owedCount--
     this.last = outcome
     return outcome
+  }
+
+  /** Waits, unless it is stopped. */
+  pause(ms: number): Promise<void> {
+    return new Promise((resolve) => {
+      const timer = this.options.clock.setTimer(ms, () => this.#stopPause?.())
+      this.#stopPause = () => {
+        this.#stopPause = undefined
+        timer.cancel()
+        resolve()
+      }
+    })
+  }
+
+  /** Ends what is waited for. False: nothing is. */
+  interrupt(): boolean {
+    const isPaused = this.#stopPause !== undefined
+    this.#stopPause?.()
+    return this.wire.stopWaiting() || isPaused
   }
 
   /** Bytes as they are; within DATA the rest of the message is theirs, too. */

@@ -57,10 +57,11 @@ export class InteractiveTerminal implements TalkTerminal {
     this.#lines.on('line', (line) => this.#push(line))
     this.#lines.on('close', () => {
       this.#isClosed = true
+      if (this.#take !== undefined) options.output.write('\n')
       this.#take?.(undefined)
     })
     this.#lines.on('SIGINT', () => {
-      if (this.onInterrupt()) return
+      if (this.#isBusy && !this.#isAsking && this.onInterrupt()) return
       if (this.#lines.line === '') return this.#lines.close()
       this.print('')
       this.#lines.write(null, { ctrl: true, name: 'u' })
@@ -75,10 +76,7 @@ export class InteractiveTerminal implements TalkTerminal {
   print(line: string): void {
     const { output } = this.#options
     const isPrompted = !this.#isBusy || this.#isAsking
-    if (isPrompted && !this.#isMuted) {
-      clearLine(output, 0)
-      cursorTo(output, 0)
-    }
+    if (isPrompted && !this.#isMuted) this.#clear()
     output.write(`${line}\n`)
     if (isPrompted && !this.#isMuted) this.#lines.prompt(true)
   }
@@ -110,11 +108,18 @@ export class InteractiveTerminal implements TalkTerminal {
 
   /** Nobody needs to type any more: `next` and questions end. */
   leave(): void {
+    if (this.#take !== undefined && !this.#isMuted) this.#clear()
     this.#take?.(undefined)
   }
 
   close(): void {
     this.#lines.close()
+  }
+
+  /** Away with the prompt and what is typed behind it. */
+  #clear(): void {
+    clearLine(this.#options.output, 0)
+    cursorTo(this.#options.output, 0)
   }
 
   #push(line: string): void {

@@ -209,7 +209,7 @@ async function talkAtTerminal(
     style: { colours, echo: false, explain: flags.explain },
     onClosed: () => terminal.leave(),
   })
-  terminal.onInterrupt = () => session.wire.stopWaiting()
+  terminal.onInterrupt = () => session.interrupt()
   try {
     await session.start()
     while (session.wire.closed === undefined) {
