@@ -2,7 +2,7 @@
 // octets are kept. It reads what is small, names what is large (attachments), and sends nothing.
 
 import { statSync } from 'node:fs'
-import { hostname, userInfo } from 'node:os'
+import { hostname } from 'node:os'
 import { basename, resolve } from 'node:path'
 
 import { tryParseMailbox } from '../base/address.ts'
@@ -16,6 +16,7 @@ import { envelopeOfHeader } from '../posthouse/local-addresses.ts'
 import type { Context } from './context.ts'
 import { CliError, exitCodes } from './exit.ts'
 import { readFile, usage } from './send-target.ts'
+import { systemUser } from './system-user.ts'
 
 export interface MessageOptions {
   readonly from?: string
@@ -218,15 +219,6 @@ function defaultSender(context: Context, auth: string | undefined): string {
   const host = tryParseMailbox(`x@${hostname()}`) === undefined ? 'localhost' : hostname()
   const name = systemUser()
   return `${tryParseMailbox(`${name}@${host}`) === undefined ? 'nobody' : name}@${host}`
-}
-
-/** Name of the user of this process; a uid without an entry has none. */
-export function systemUser(): string {
-  try {
-    return userInfo().username
-  } catch {
-    return `uid-${process.getuid?.() ?? 0}`
-  }
 }
 
 function headerField(text: string): { key: string; value: string } {

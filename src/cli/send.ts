@@ -225,7 +225,8 @@ async function sendMany(
         {
           clock: realClock,
           write: (text) => void process.stderr.write(text),
-          width: process.stderr.isTTY ? process.stderr.columns : undefined,
+          // A terminal that does not know its width says 0.
+          width: process.stderr.isTTY ? process.stderr.columns || 80 : undefined,
           colours: context.colours,
         },
         repeat,

@@ -9,12 +9,10 @@ import type { LocalSubmission } from '../http/local-submission.ts'
 import { createClient } from './client.ts'
 import { type Context, examples, type GlobalOptions } from './context.ts'
 import { CliError, exitCodes } from './exit.ts'
-import { printMailq } from './mailq.ts'
-import { systemUser } from './send-message.ts'
 import { parseSendmail, type SendmailArguments } from './sendmail-arguments.ts'
 import { findOffice, handOver, type Office } from './sendmail-handover.ts'
 import { headerRecipients, readPipedMessage, splitPiped, withoutFinalDot } from './sendmail-message.ts'
-import { serveStdio } from './sendmail-smtp.ts'
+import { systemUser } from './system-user.ts'
 
 /** Names under which this program may be called, with what they stand for. */
 const names: Readonly<Record<string, readonly string[]>> = {
@@ -113,12 +111,16 @@ export async function runSendmail(
     case 'nothing':
     case 'newaliases':
       return
-    case 'mailq':
+    case 'mailq': {
+      const { printMailq } = await import('./mailq.ts')
       return printMailq(context, options, await findOffice(context, options))
+    }
     case 'flush':
       return flush(args, options, context)
     case 'smtp': {
       const office = await findOffice(context, options)
+      // Only here: it brings a server, and PHP waits for a message to be piped.
+      const { serveStdio } = await import('./sendmail-smtp.ts')
       return serveStdio({
         input: context.input,
         output: process.stdout,
