@@ -1,6 +1,10 @@
-// Composing without a wire: `node bench/compose.ts` prints microseconds per message of some kinds, the best of five rounds,
-// and the rate at which an attachment is encoded from a stream.
+// Composing without a wire: `node bench/compose.ts [--peers .bench]` prints microseconds per message of some kinds, the best of
+// five rounds, Nodemailer beside it where it is, in turns; and the rate at which an attachment is encoded from a stream.
 
+import { existsSync, readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { join, resolve } from 'node:path'
+import { parseArgs } from 'node:util'
 import { compose } from '../src/message/compose.ts'
 import type { MessageInput } from '../src/message/message-input.ts'
 import { realRandom } from '../src/net/real-random.ts'
@@ -28,7 +32,30 @@ const messages: Readonly<Record<string, MessageInput>> = {
 const options = { random: realRandom, hostname: 'bench.test', now: 1_795_000_000_000 }
 const count = 5000
 
+const { values } = parseArgs({ options: { peers: { type: 'string', default: '.bench' } } })
+const own = join(resolve(values.peers), 'node_modules/nodemailer/package.json')
+const peer = existsSync(own)
+  ? {
+      version: (JSON.parse(readFileSync(own, 'utf8')) as { version: string }).version,
+      MailComposer: createRequire(own)('nodemailer/lib/mail-composer') as new (
+        input: object,
+      ) => { compile(): { build(done: (error: Error | null, message: Buffer) => void): void } },
+    }
+  : undefined
+
+/** Microseconds per message. */
+async function peerTime({ MailComposer }: NonNullable<typeof peer>, input: MessageInput): Promise<number> {
+  const start = performance.now()
+  for (let i = 0; i < count / 5; i++)
+    await new Promise<Buffer>((done, fail) => {
+      const mail = new MailComposer({ ...input, newline: '\r\n' })
+      mail.compile().build((error, message) => (error === null ? done(message) : fail(error)))
+    })
+  return ((performance.now() - start) * 1000) / (count / 5)
+}
+
 for (const [name, input] of Object.entries(messages)) {
+  let peerBest = Number.POSITIVE_INFINITY
   let best = Number.POSITIVE_INFINITY
   let bytes = 0
   for (let round = 0; round < 5; round++) {
@@ -36,8 +63,13 @@ for (const [name, input] of Object.entries(messages)) {
     for (let i = 0; i < count; i++)
       bytes = compose(input, { ...options, now: options.now + i * 100 }).bytes()?.length ?? 0
     best = Math.min(best, ((performance.now() - start) * 1000) / count)
+    if (peer !== undefined) peerBest = Math.min(peerBest, await peerTime(peer, input))
   }
-  console.log(`${name}: ${best.toFixed(1)} us, ${bytes} octets`)
+  const beside =
+    peer === undefined
+      ? ''
+      : `; nodemailer ${peer.version}: ${peerBest.toFixed(1)} us, ${(peerBest / best).toFixed(1)} times`
+  console.log(`${name}: ${best.toFixed(1)} us, ${bytes} octets${beside}`)
 }
 
 async function* source(size: number): AsyncGenerator<Uint8Array> {
