@@ -44,8 +44,8 @@ export class TokenKeeper {
     const lasts = kept?.expiresAt === undefined || this.#clock.now() < kept.expiresAt - tokenMarginMs
     if (kept !== undefined && lasts && kept.token !== refused) return { token: kept.token, fresh: false }
     this.#pending ??= this.#ask(this.#source, refused !== undefined)
-    const { token } = await untilAborted(this.#pending, signal)
-    return { token, fresh: true }
+    const { token, kept: old = false } = await untilAborted(this.#pending, signal)
+    return { token, fresh: !old }
   }
 
   async #ask(source: TokenSource, refresh: boolean): Promise<AccessToken> {

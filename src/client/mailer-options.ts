@@ -20,6 +20,8 @@ import type { SessionTimeouts } from './session.ts'
 export interface AccessToken {
   readonly token: string
   readonly expiresAt?: number
+  /** It was there before: when it is refused, another one is asked for. Default false. */
+  readonly kept?: boolean
 }
 
 /** `refresh`: the server has just refused the last one, a kept one will not do. */

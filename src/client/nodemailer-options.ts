@@ -2,7 +2,9 @@
 // what cannot be had (a UsageError). It opens nothing.
 
 import { UsageError } from '../base/usage-error.ts'
-import type { MailerAuth, MailerOptions, MailerTls, TokenSource } from './mailer-options.ts'
+import { realClock } from '../net/real-clock.ts'
+import type { AccessToken, MailerAuth, MailerOptions, MailerTls, TokenSource } from './mailer-options.ts'
+import { oauthTokens } from './oauth-tokens.ts'
 import { findService } from './services.ts'
 
 /** Of Nodemailer's documented options: those that are read. Others are listed in `ignored`. */
@@ -42,6 +44,10 @@ export interface NodemailerOptions {
   readonly streamTransport?: boolean
   readonly buffer?: boolean
   readonly newline?: string
+  /** true, or the path of the program. */
+  readonly sendmail?: boolean | string
+  readonly path?: string
+  readonly args?: readonly string[]
   readonly [key: string]: unknown
 }
 
@@ -53,6 +59,19 @@ export interface NodemailerAuth {
   readonly accessToken?: string
   /** Epoch ms. */
   readonly expires?: number
+  /** Seconds, from when the transport is made; in place of `expires`. */
+  readonly timeout?: number
+  readonly clientId?: string
+  readonly clientSecret?: string
+  readonly refreshToken?: string
+  /** Default: Google's. */
+  readonly accessUrl?: string
+  readonly customHeaders?: Readonly<Record<string, string>>
+  readonly customParams?: Readonly<Record<string, string>>
+  /** A service account, with `privateKey`. */
+  readonly serviceClient?: string
+  readonly privateKey?: string | { readonly key: string }
+  readonly scope?: string
   readonly provisionCallback?: ProvisionCallback
   readonly credentials?: { readonly user?: string; readonly pass?: string }
   readonly [key: string]: unknown
@@ -65,6 +84,13 @@ export type ProvisionCallback = (
   callback: (error: Error | null, accessToken?: string, expires?: number) => void,
 ) => void
 
+/** What the transporter lends: where OAuth callbacks and token events go. */
+export interface NodemailerHooks {
+  readonly onToken?: (user: string, token: AccessToken) => void
+  /** Of `transporter.set('oauth2_provision_cb', callback)`; asked when a token is needed. */
+  readonly provisioner?: () => ProvisionCallback | undefined
+}
+
 export interface ReadNodemailerOptions {
   readonly options: MailerOptions
   /** Given, and without effect here. */
@@ -75,11 +101,10 @@ const known = new Set(
   (
     'service url host port secure lmtp auth authMethod ignoreTLS requireTLS opportunisticTLS tls name localAddress ' +
     'connectionTimeout greetingTimeout socketTimeout pool maxConnections maxMessages rateDelta rateLimit proxy ' +
-    'disableFileAccess disableUrlAccess jsonTransport skipEncoding streamTransport buffer newline'
+    'disableFileAccess disableUrlAccess jsonTransport skipEncoding streamTransport buffer newline sendmail path args'
   ).split(' '),
 )
 const refused: Readonly<Record<string, string>> = {
-  sendmail: "is not run: send by SMTP to the local server (host: 'localhost', port: 25)",
   SES: "is not spoken: use its SMTP interface (service: 'ses')",
   direct: "is called mx here: createMailer('mx:')",
   getSocket: 'is not called: give `proxy`, or a Dialer to createMailer',
@@ -115,7 +140,10 @@ export function parseNodemailerUrl(text: string): NodemailerOptions {
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
 
 /** @throws UsageError */
-export function readNodemailerOptions(input: NodemailerOptions): ReadNodemailerOptions {
+export function readNodemailerOptions(
+  input: NodemailerOptions,
+  hooks: NodemailerHooks = {},
+): ReadNodemailerOptions {
   const given = input.url === undefined ? input : { ...parseNodemailerUrl(input.url), ...input }
   const ignored: string[] = []
   for (const [name, value] of Object.entries(given)) {
@@ -137,7 +165,7 @@ export function readNodemailerOptions(input: NodemailerOptions): ReadNodemailerO
   to.port = port ?? (given.lmtp === true ? 24 : secure === true ? 465 : 587)
   // Port 465 is TLS from its first byte to us; Nodemailer looks at `secure` alone.
   if (secure === undefined && given.lmtp !== true) to.secure = to.port === 465
-  const auth = readAuth(given.auth)
+  const auth = readAuth(given.auth, hooks)
   if (auth !== undefined) to.auth = auth
   const method = given.auth?.method ?? given.authMethod
   if (method !== undefined && auth !== undefined) to.mechanisms = [method.toUpperCase()]
@@ -155,7 +183,7 @@ export function readNodemailerOptions(input: NodemailerOptions): ReadNodemailerO
   return { options: to, ignored }
 }
 
-function readAuth(auth: NodemailerAuth | undefined): MailerAuth | undefined {
+function readAuth(auth: NodemailerAuth | undefined, hooks: NodemailerHooks): MailerAuth | undefined {
   if (auth === undefined) return undefined
   const user = auth.user ?? auth.credentials?.user
   const pass = auth.pass ?? auth.credentials?.pass
@@ -164,21 +192,55 @@ function readAuth(auth: NodemailerAuth | undefined): MailerAuth | undefined {
     return { user, password: pass }
   }
   if (user === undefined) throw new UsageError('auth.user', 'is missing')
-  if (auth.provisionCallback !== undefined) return { user, token: provisioned(auth, auth.provisionCallback) }
-  if (auth.accessToken !== undefined) return { user, token: auth.accessToken }
-  throw new UsageError(
-    'auth',
-    'OAuth2 needs an accessToken or a provisionCallback; tokens are not fetched here',
-  )
+  const { provisionCallback, accessToken } = auth
+  if (provisionCallback !== undefined) return { user, token: provisioned(auth, () => provisionCallback) }
+  const renewable = auth.refreshToken !== undefined || auth.serviceClient !== undefined
+  if (renewable) return { user, token: refreshed(auth, hooks) }
+  const { provisioner } = hooks
+  if (provisioner === undefined) {
+    if (accessToken !== undefined) return { user, token: accessToken }
+    throw new UsageError('auth', 'OAuth2 needs an accessToken, a refreshToken or a provisionCallback')
+  }
+  return { user, token: provisioned(auth, provisioner) }
 }
 
-function provisioned(auth: NodemailerAuth, ask: ProvisionCallback): TokenSource {
-  let first = auth.accessToken
+const googleTokens = 'https://accounts.google.com/o/oauth2/token'
+
+/** The token that is there already, with its end. */
+function firstToken({ accessToken, expires, timeout }: NodemailerAuth): AccessToken | undefined {
+  if (accessToken === undefined) return undefined
+  const expiresAt =
+    expires ?? (timeout === undefined ? undefined : realClock.now() + Math.max(timeout, 0) * 1000)
+  return { token: accessToken, kept: true, ...(expiresAt !== undefined && { expiresAt }) }
+}
+
+function refreshed(auth: NodemailerAuth, hooks: NodemailerHooks): TokenSource {
+  const { privateKey, accessUrl = googleTokens } = auth
+  const { clientId, clientSecret, refreshToken, serviceClient, scope } = auth
+  return oauthTokens({
+    clock: realClock,
+    accessUrl,
+    clientId,
+    clientSecret,
+    refreshToken,
+    serviceClient,
+    scope,
+    privateKey: typeof privateKey === 'object' ? privateKey.key : privateKey,
+    params: auth.customParams,
+    headers: auth.customHeaders,
+    first: firstToken(auth),
+    onToken: hooks.onToken,
+  })
+}
+
+function provisioned(auth: NodemailerAuth, provisioner: () => ProvisionCallback | undefined): TokenSource {
+  let first = firstToken(auth)
   return ({ user, refresh }) => {
     const given = first
     first = undefined
-    if (given !== undefined && !refresh)
-      return { token: given, ...(auth.expires !== undefined && { expiresAt: auth.expires }) }
+    const ask = provisioner()
+    if (given !== undefined && (!refresh || ask === undefined)) return given
+    if (ask === undefined) throw new TypeError('there is no token, and nobody to ask for one')
     return new Promise((resolve, reject) => {
       ask(user, refresh, (error, token, expires) => {
         if (error !== null && error !== undefined) reject(error)

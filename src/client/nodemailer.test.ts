@@ -106,7 +106,7 @@ describe('options', () => {
   it('what has no effect is listed, what cannot be had is refused', () => {
     const transporter = createTransport({ host: 'a.test', logger: true, tls: { ciphers: 'SSLv3' } })
     assert.deepEqual(transporter.ignoredOptions, ['logger', 'tls.ciphers'])
-    for (const options of [{ sendmail: true }, { SES: {} }, { send: () => {} }, { auth: { user: 'u' } }])
+    for (const options of [{ dkim: {} }, { SES: {} }, { send: () => {} }, { auth: { user: 'u' } }])
       assert.throws(() => createTransport(options), UsageError)
   })
 })

@@ -13,10 +13,13 @@ import { PeerError, TransportError, type TransportErrorCode } from './mailer-err
 import type { SendResult } from './mailer-result.ts'
 import {
   type NodemailerOptions,
+  type ProvisionCallback,
   parseNodemailerUrl,
   type ReadNodemailerOptions,
   readNodemailerOptions,
 } from './nodemailer-options.ts'
+import { pipeToSendmail, SendmailFailure } from './sendmail-pipe.ts'
+import { createSourceOpener } from './sources.ts'
 
 export interface SendMailOptions extends MessageInput {
   /** RFC 3461, as Nodemailer has it. */
@@ -69,8 +72,28 @@ export interface Transporter extends EventEmitter {
   verify(callback: (error: NodemailerError | null, success?: true) => void): void
   /** A message sent now would not wait. */
   isIdle(): boolean
+  /** 'compile': sees, and may change, `mail.data` before the message is made. Called in order, each after the last is done. */
+  use(step: 'compile', plugin: CompilePlugin): this
+  /** 'oauth2_provision_cb' is read, other keys are kept for plugins. */
+  set(key: string, value: unknown): unknown
+  get(key: string): unknown
   close(): void
 }
+
+/** What a plugin is given. `message` is not there yet. */
+export interface CompilingMail {
+  data: SendMailOptions & Record<string, unknown>
+  readonly transporter: Transporter
+  readonly mailer: Transporter
+  /** The whole of `data[key]` (text, octets, a path, a URL or a stream) as a string or Buffer. */
+  resolveContent(
+    data: Record<string, unknown>,
+    key: string,
+    callback?: (error: Error | null, value?: unknown) => void,
+  ): Promise<unknown> | undefined
+}
+
+export type CompilePlugin = (mail: CompilingMail, done: (error?: Error | null) => void) => void
 
 /** @throws UsageError for options that have no counterpart here */
 export function createTransport(
@@ -86,28 +109,54 @@ export function createTransport(
   return new OurTransporter(given, defaults)
 }
 
-/** There is no such address: mail that was not sent to a test service has none. */
-export const getTestMessageUrl = (_info: SentMessageInfo): false => false
+/** Where a test service (Ethereal) shows the message, by what its answer says; false for any other server. */
+export function getTestMessageUrl(info: Pick<SentMessageInfo, 'response'> | undefined): string | false {
+  const properties = /\[([^\]]{1,500})\]$/.exec(info?.response ?? '')?.[1] ?? ''
+  const id = /\bMSGID=(\S+)/.exec(properties)?.[1]
+  if (id === undefined || !/\bSTATUS=\S/.test(properties)) return false
+  return `https://ethereal.email/message/${id}`
+}
 
 class OurTransporter extends EventEmitter implements Transporter {
   readonly options: NodemailerOptions
   readonly ignoredOptions: readonly string[]
   readonly #mailer: Mailer
   readonly #defaults: Partial<SendMailOptions> | undefined
-  readonly #memory: 'json' | 'stream' | undefined
+  readonly #memory: 'json' | 'stream' | 'sendmail' | undefined
+  readonly #plugins: CompilePlugin[] = []
+  readonly #properties = new Map<string, unknown>()
 
   constructor(options: NodemailerOptions, defaults: Partial<SendMailOptions> | undefined) {
     super()
     this.options = options
     this.#defaults = defaults
-    this.#memory =
-      options.jsonTransport === true ? 'json' : options.streamTransport === true ? 'stream' : undefined
+    this.#memory = memoryKind(options)
     const read: ReadNodemailerOptions =
       this.#memory === undefined
-        ? readNodemailerOptions(options)
+        ? readNodemailerOptions(options, {
+            onToken: (user, { token, expiresAt }) =>
+              this.emit('token', { user, accessToken: token, expires: expiresAt }),
+            provisioner: () => this.get('oauth2_provision_cb') as ProvisionCallback | undefined,
+          })
         : { options: inMemory(options), ignored: [] }
     this.ignoredOptions = read.ignored
     this.#mailer = createMailer(read.options)
+  }
+
+  use(step: 'compile', plugin: CompilePlugin): this {
+    if (step !== 'compile')
+      throw new UsageError('use', "only 'compile' plugins are taken; what signs or changes bytes is `sign`")
+    this.#plugins.push(plugin)
+    return this
+  }
+
+  set(key: string, value: unknown): unknown {
+    this.#properties.set(key, value)
+    return value
+  }
+
+  get(key: string): unknown {
+    return this.#properties.get(key)
   }
 
   sendMail(message: SendMailOptions): Promise<SentMessageInfo>
@@ -149,13 +198,13 @@ class OurTransporter extends EventEmitter implements Transporter {
   }
 
   async #send(message: SendMailOptions): Promise<SentMessageInfo> {
-    const { dsn, signal, ...input } = message
     try {
+      const { dsn, signal, ...input } = this.#plugins.length === 0 ? message : await this.#compile(message)
       const result = await this.#mailer.send(input, {
         ...dsnOptions(dsn),
         ...(signal !== undefined && { signal }),
       })
-      if (this.#memory !== undefined) return this.#inMemory(result, input)
+      if (this.#memory !== undefined) return await this.#inMemory(this.#memory, result, input)
       return infoOf(result)
     } catch (error) {
       throw translated(error)
@@ -164,19 +213,81 @@ class OurTransporter extends EventEmitter implements Transporter {
     }
   }
 
-  #inMemory(result: SendResult, input: MessageInput): SentMessageInfo {
+  async #compile(message: SendMailOptions): Promise<SendMailOptions> {
+    const mail: CompilingMail = {
+      data: { ...message },
+      transporter: this,
+      mailer: this,
+      resolveContent: (data, key, callback) => {
+        const content = resolveContent(data[key], this.options)
+        if (callback === undefined) return content
+        content.then((value) => callback(null, value), callback)
+        return undefined
+      },
+    }
+    for (const plugin of this.#plugins)
+      await new Promise<void>((resolve, reject) => {
+        plugin(mail, (error) => (error === undefined || error === null ? resolve() : reject(error)))
+      })
+    return mail.data
+  }
+
+  async #inMemory(
+    kind: 'json' | 'stream' | 'sendmail',
+    result: SendResult,
+    input: MessageInput,
+  ): Promise<SentMessageInfo> {
     const info = infoOf(result)
-    const captured = this.#mailer.captured.splice(0).find((one) => one.messageId === result.messageId)
-    if (this.#memory === 'json') {
+    const { captured } = this.#mailer
+    const at = captured.findIndex((one) => one.messageId === result.messageId)
+    const bytes = (at === -1 ? undefined : captured.splice(at, 1)[0]?.bytes) ?? Buffer.alloc(0)
+    if (kind === 'json') {
       const { envelope: _envelope, ...data } = { ...input, messageId: result.messageId }
       return { ...info, message: this.options.skipEncoding === true ? data : JSON.stringify(data) }
     }
-    const { newline, buffer } = this.options
-    const unix = newline !== undefined && !/^(?:win|windows|dos|\r\n)$/i.test(newline)
-    const bytes = captured?.bytes ?? Buffer.alloc(0)
-    const message = unix ? Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1') : bytes
-    return { ...info, message: buffer === true ? message : Readable.from([message]) }
+    const { newline, buffer, sendmail, path, args } = this.options
+    const windows = newline === undefined ? kind === 'stream' : /^(?:win|windows|dos|\r\n)$/i.test(newline)
+    const message = windows ? bytes : Buffer.from(bytes.toString('latin1').replaceAll('\r\n', '\n'), 'latin1')
+    if (kind === 'stream') return { ...info, message: buffer === true ? message : Readable.from([message]) }
+    const program = path ?? (typeof sendmail === 'string' ? sendmail : undefined)
+    await pipeToSendmail({ path: program, args }, result.envelope, message)
+    return { ...info, response: 'Messages queued for delivery' }
   }
+}
+
+function memoryKind(options: NodemailerOptions): 'json' | 'stream' | 'sendmail' | undefined {
+  if (options.jsonTransport === true) return 'json'
+  if (options.streamTransport === true) return 'stream'
+  return options.sendmail === true || typeof options.sendmail === 'string' ? 'sendmail' : undefined
+}
+
+/** Strings stay strings, all else becomes a Buffer. */
+async function resolveContent(value: unknown, options: NodemailerOptions): Promise<unknown> {
+  const open = createSourceOpener({
+    files: options.disableFileAccess !== true,
+    urls: options.disableUrlAccess !== true,
+  })
+  const source = typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : {}
+  const { content, path, href } = source
+  if (content !== undefined) return resolveContent(content, options)
+  const name = href ?? path
+  if (typeof name === 'string') {
+    const isUrl = /^https?:/i.test(name)
+    return gathered(
+      await open(
+        isUrl ? { kind: 'href', href: name, httpHeaders: {} } : { kind: 'path', path: name },
+        undefined,
+      ),
+    )
+  }
+  if (value instanceof Uint8Array || typeof value !== 'object' || value === null) return value
+  return Symbol.asyncIterator in value ? gathered(value as AsyncIterable<Uint8Array>) : value
+}
+
+async function gathered(chunks: AsyncIterable<Uint8Array | string>): Promise<Buffer> {
+  const all: Uint8Array[] = []
+  for await (const chunk of chunks) all.push(typeof chunk === 'string' ? Buffer.from(chunk) : chunk)
+  return Buffer.concat(all)
 }
 
 const inMemory = (options: NodemailerOptions): ReadNodemailerOptions['options'] => ({
@@ -253,6 +364,12 @@ function translated(error: unknown): NodemailerError {
     const made: NodemailerError = new Error(error.message, { cause: error })
     made.code = codes[error.code]
     made.command = error.command ?? 'CONN'
+    return made
+  }
+  if (error instanceof SendmailFailure) {
+    const made: NodemailerError = new Error(error.message, { cause: error })
+    made.code = 'ESENDMAIL'
+    made.command = 'SENDMAIL'
     return made
   }
   if (error instanceof UsageError) {

@@ -19,6 +19,10 @@ export interface GuardedFetchOptions {
   readonly allowPrivate?: boolean
   readonly headers?: Readonly<Record<string, string>>
   readonly signal?: AbortSignal | undefined
+  /** Sent by POST as application/x-www-form-urlencoded; no redirect is followed. */
+  readonly form?: Readonly<Record<string, string>>
+  /** The answer's body whatever its status. Default false: all but 200 fail. */
+  readonly anyStatus?: boolean
   /** Addresses of a host, judged as the system's are; default: the system's resolver. Rejects where there is none. */
   readonly addressesOf?: (host: string) => Promise<readonly string[]>
 }
@@ -59,7 +63,8 @@ export async function guardedFetch(
   text: string,
   options: GuardedFetchOptions = {},
 ): Promise<AsyncIterable<Uint8Array>> {
-  const { redirectsMax = 5, bytesMax = 50 * 1024 * 1024 } = options
+  const { form, anyStatus = false, bytesMax = 50 * 1024 * 1024 } = options
+  const redirectsMax = form === undefined ? (options.redirectsMax ?? 5) : 0
   let url = readUrl(text)
   let headers = options.headers ?? {}
   for (let count = 0; ; count++) {
@@ -75,7 +80,7 @@ export async function guardedFetch(
       url = next
       continue
     }
-    if (status !== 200) {
+    if (status !== 200 && !anyStatus) {
       answer.destroy()
       throw new FetchFailure(`${shown(url)}: status ${status}`)
     }
@@ -102,7 +107,9 @@ function ask(
   headers: Readonly<Record<string, string>>,
   options: GuardedFetchOptions,
 ): Promise<IncomingMessage> {
-  const { timeoutMs = 30_000, allowPrivate = false, signal, addressesOf } = options
+  const { timeoutMs = 30_000, allowPrivate = false, signal, addressesOf, form } = options
+  const body = form === undefined ? '' : new URLSearchParams(form).toString()
+  const posted = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': `${body.length}` }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   // A literal address is not looked up, so it is judged here.
   if (isIP(host) !== 0 && !allowPrivate && isPrivate(host))
@@ -111,9 +118,9 @@ function ask(
     const fail = (error: Error): void =>
       reject(new FetchFailure(`${shown(url)}: ${error.message}`, { cause: error }))
     const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
-      method: 'GET',
+      method: form === undefined ? 'GET' : 'POST',
       agent: false,
-      headers: { 'user-agent': 'posthouse', ...headers },
+      headers: { 'user-agent': 'posthouse', ...(form !== undefined && posted), ...headers },
       ...(addressesOf !== undefined && { lookup: lookupBy(addressesOf, allowPrivate) }),
       ...(addressesOf === undefined && !allowPrivate && { lookup: publicLookup }),
       ...(signal !== undefined && { signal }),
@@ -121,7 +128,7 @@ function ask(
     request.setTimeout(timeoutMs, () => request.destroy(new Error(`no answer within ${timeoutMs} ms`)))
     request.on('error', fail)
     request.on('response', resolve)
-    request.end()
+    request.end(body)
   })
 }
 

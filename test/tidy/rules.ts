@@ -52,7 +52,7 @@ const restricted: Readonly<Record<string, readonly string[]>> = {
   process: ['posthouse', 'cli'],
   os: ['net', 'posthouse', 'cli'],
   module: ['base', 'message', 'posthouse', 'cli'], // base and message load their packages with the first value that needs one
-  child_process: ['posthouse', 'cli'],
+  child_process: ['client', 'posthouse', 'cli'],
   cluster: ['posthouse', 'cli'],
   v8: ['posthouse', 'cli'],
   readline: ['cli'],
