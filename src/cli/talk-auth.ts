@@ -12,7 +12,16 @@ import type { TalkSession } from './talk-session.ts'
 import { failed, type TalkStep } from './talk-step.ts'
 
 /** Best first. */
-const known = ['SCRAM-SHA-256-PLUS', 'SCRAM-SHA-256', 'PLAIN', 'LOGIN', 'CRAM-MD5', 'XOAUTH2', 'OAUTHBEARER']
+const known = [
+  'SCRAM-SHA-256-PLUS',
+  'SCRAM-SHA-256',
+  'SCRAM-SHA-1',
+  'PLAIN',
+  'LOGIN',
+  'CRAM-MD5',
+  'XOAUTH2',
+  'OAUTHBEARER',
+]
 
 /** '' chooses a mechanism that was announced; a password may be `env:NAME`. */
 export async function runAuth(
@@ -85,6 +94,7 @@ function makeExchange(
     }
     case 'PLAIN':
     case 'LOGIN':
+    case 'SCRAM-SHA-1':
     case 'SCRAM-SHA-256':
     case 'SCRAM-SHA-256-PLUS': {
       const plusOffered = offered.includes('SCRAM-SHA-256-PLUS')

@@ -20,6 +20,7 @@ import {
   iterationCountMin,
   messageText,
   nonceBytes,
+  type ScramHash,
   serverSignature,
 } from './scram.ts'
 import type { Mechanism } from './server-exchange.ts'
@@ -34,9 +35,12 @@ export interface SaslCredentials {
   readonly password: string
 }
 
+/** SCRAM-SHA-1 (RFC 5802) is for old servers, and only where it is asked for by name. */
+export type ClientMechanism = Mechanism | 'SCRAM-SHA-1'
+
 /** Fits the client machine's AuthExchange. `respond` and `finish` throw {@link SaslError}: then cancel with `*`. */
 export interface ClientExchange {
-  readonly mechanism: Mechanism
+  readonly mechanism: ClientMechanism
   /** Undefined: the server speaks first. */
   initial(): Uint8Array | undefined
   respond(challenge: Uint8Array): Uint8Array
@@ -74,7 +78,7 @@ export function chooseClientExchange(
 
 /** @throws SaslError where the credentials cannot be prepared, or PLUS has nothing to bind to */
 export function createClientExchange(
-  mechanism: Mechanism,
+  mechanism: ClientMechanism,
   credentials: SaslCredentials,
   options: ClientExchangeOptions,
 ): ClientExchange {
@@ -148,19 +152,26 @@ class LoginClient implements ClientExchange {
 /** The keys of the last salt, per credentials: a relay logs in again and again, and each derivation costs milliseconds. */
 const derived = new WeakMap<
   SaslCredentials,
-  { readonly salt: Buffer; readonly count: number; readonly keys: ClientKeys }
+  { readonly salt: Buffer; readonly count: number; readonly hash: ScramHash; readonly keys: ClientKeys }
 >()
 
-function keysFor(credentials: SaslCredentials, password: string, salt: Buffer, count: number): ClientKeys {
+function keysFor(
+  credentials: SaslCredentials,
+  password: string,
+  salt: Buffer,
+  count: number,
+  hash: ScramHash,
+): ClientKeys {
   const known = derived.get(credentials)
-  if (known !== undefined && known.count === count && known.salt.equals(salt)) return known.keys
-  const keys = clientKeysSync(password, salt, count)
-  derived.set(credentials, { salt, count, keys })
+  if (known?.count === count && known.hash === hash && known.salt.equals(salt)) return known.keys
+  const keys = clientKeysSync(password, salt, count, hash)
+  derived.set(credentials, { salt, count, hash, keys })
   return keys
 }
 
 class ScramClient implements ClientExchange {
-  readonly mechanism: 'SCRAM-SHA-256' | 'SCRAM-SHA-256-PLUS'
+  readonly mechanism: 'SCRAM-SHA-1' | 'SCRAM-SHA-256' | 'SCRAM-SHA-256-PLUS'
+  readonly #hash: ScramHash
   readonly #credentials: SaslCredentials
   readonly #password: string
   readonly #gs2Header: string
@@ -171,7 +182,7 @@ class ScramClient implements ClientExchange {
   #expected: Uint8Array = Buffer.alloc(0)
 
   constructor(
-    mechanism: 'SCRAM-SHA-256' | 'SCRAM-SHA-256-PLUS',
+    mechanism: 'SCRAM-SHA-1' | 'SCRAM-SHA-256' | 'SCRAM-SHA-256-PLUS',
     credentials: SaslCredentials,
     options: ClientExchangeOptions,
   ) {
@@ -180,6 +191,7 @@ class ScramClient implements ClientExchange {
     if (user === undefined || user === '' || password === undefined || password === '')
       throw new SaslError('user name or password is empty or has characters that SASLprep prohibits')
     this.mechanism = mechanism
+    this.#hash = mechanism === 'SCRAM-SHA-1' ? 'sha1' : 'sha256'
     this.#credentials = credentials
     this.#password = password
     const type = bindingType(options.channelBinding)
@@ -189,7 +201,8 @@ class ScramClient implements ClientExchange {
       this.#bindingData = bindingData(options.channelBinding, type) ?? Buffer.alloc(0)
     } else {
       // RFC 5802 section 6: 'y' lets an honest server notice that its PLUS was hidden from us.
-      this.#gs2Header = type !== undefined && options.plusOffered !== true ? 'y,,' : 'n,,'
+      const couldBind = mechanism !== 'SCRAM-SHA-1' && type !== undefined
+      this.#gs2Header = couldBind && options.plusOffered !== true ? 'y,,' : 'n,,'
       this.#bindingData = Buffer.alloc(0)
     }
     this.#nonce = encodeNonce(options.random.bytes(nonceBytes))
@@ -232,10 +245,10 @@ class ScramClient implements ClientExchange {
     const bound = Buffer.concat([Buffer.from(this.#gs2Header), this.#bindingData]).toString('base64')
     const withoutProof = `c=${bound},r=${nonce}`
     const authMessage = `${this.#firstBare},${serverFirst},${withoutProof}`
-    const keys = keysFor(this.#credentials, this.#password, salt, count)
-    this.#expected = serverSignature(keys.serverKey, authMessage)
+    const keys = keysFor(this.#credentials, this.#password, salt, count, this.#hash)
+    this.#expected = serverSignature(keys.serverKey, authMessage, this.#hash)
     this.#stage = 'final'
-    return Buffer.from(`${withoutProof},p=${clientProof(keys, authMessage).toString('base64')}`)
+    return Buffer.from(`${withoutProof},p=${clientProof(keys, authMessage, this.#hash).toString('base64')}`)
   }
 
   /** server-final-message = (server-error / verifier) ["," extensions] */

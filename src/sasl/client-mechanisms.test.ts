@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { BearerClient } from './bearer.ts'
-import { SaslError } from './client-exchange.ts'
+import { createClientExchange, SaslError } from './client-exchange.ts'
 import { CramMd5Client } from './cram-md5.ts'
 
 const text = (bytes: Uint8Array | undefined): string => Buffer.from(bytes ?? []).toString()
@@ -23,6 +23,36 @@ describe('CRAM-MD5', () => {
     assert.throws(() => make().respond(Buffer.alloc(0)), SaslError)
     assert.throws(() => make().finish(), SaslError)
     assert.throws(() => new CramMd5Client({ user: 'a b', password: 'x' }), SaslError)
+  })
+})
+
+describe('SCRAM-SHA-1', () => {
+  const nonce = 'fyko+d2lbbFgONRv9qkxdawL'
+  const random = { bytes: () => Buffer.from(nonce, 'base64'), fraction: () => 0 }
+  const credentials = { user: 'user', password: 'pencil' }
+  const serverFirst = `r=${nonce}3rfcNHYJY1ZVvWVs7j,s=QSXCR+Q6sek8bf92,i=4096`
+
+  it('answers as RFC 5802 section 5 does, and checks the server', () => {
+    const exchange = createClientExchange('SCRAM-SHA-1', credentials, { random })
+    assert.equal(text(exchange.initial()), `n,,n=user,r=${nonce}`)
+    assert.equal(
+      text(exchange.respond(Buffer.from(serverFirst))),
+      `c=biws,r=${nonce}3rfcNHYJY1ZVvWVs7j,p=v0X8v3Bz2T0CJGbJQyF0X+HI4Ts=`,
+    )
+    assert.throws(() => exchange.finish(), SaslError)
+    exchange.respond(Buffer.from('v=rmF9pqV8S7suAoZWja4dJRkFsKQ='))
+    exchange.finish()
+  })
+
+  it('keys of one hash are not those of the other, though user, salt and count are the same', () => {
+    const final = (mechanism: 'SCRAM-SHA-1' | 'SCRAM-SHA-256'): string => {
+      const exchange = createClientExchange(mechanism, credentials, { random })
+      exchange.initial()
+      return text(exchange.respond(Buffer.from(serverFirst))).replace(/^.*p=/, '')
+    }
+    const first = final('SCRAM-SHA-1')
+    assert.equal(Buffer.from(final('SCRAM-SHA-256'), 'base64').length, 32)
+    assert.equal(final('SCRAM-SHA-1'), first)
   })
 })
 

@@ -1,4 +1,5 @@
-// Owns what both sides of SCRAM-SHA-256 share: its messages as text, its keys and its proofs. No I/O, no state.
+// Owns what both sides of SCRAM share: its messages as text, its keys and its proofs; SHA-256, and SHA-1 for clients of old
+// servers. No I/O, no state.
 // RFC 5802, RFC 7677 (SHA-256), RFC 5929 section 4 (tls-server-end-point), RFC 9266 (tls-exporter).
 
 import { createHash, createHmac, pbkdf2Sync, timingSafeEqual } from 'node:crypto'
@@ -25,9 +26,14 @@ export function bindingData(binding: ChannelBinding | undefined, type: string): 
   return type === 'tls-exporter' ? binding?.exporter : undefined
 }
 
-const hmac = (key: Uint8Array, data: string | Uint8Array): Buffer =>
-  createHmac('sha256', key).update(data).digest()
-const sha256 = (data: Uint8Array): Buffer => createHash('sha256').update(data).digest()
+export type ScramHash = 'sha256' | 'sha1'
+
+const hashBytes: Readonly<Record<ScramHash, number>> = { sha256: 32, sha1: 20 }
+
+const hmac = (key: Uint8Array, data: string | Uint8Array, hash: ScramHash = 'sha256'): Buffer =>
+  createHmac(hash, key).update(data).digest()
+const digest = (data: Uint8Array, hash: ScramHash = 'sha256'): Buffer =>
+  createHash(hash).update(data).digest()
 
 /** RFC 5802 section 3. */
 export interface ClientKeys {
@@ -36,26 +42,34 @@ export interface ClientKeys {
   readonly serverKey: Uint8Array
 }
 
-export function keysOf(saltedPassword: Uint8Array): ClientKeys {
-  const clientKey = hmac(saltedPassword, 'Client Key')
-  return { clientKey, storedKey: sha256(clientKey), serverKey: hmac(saltedPassword, 'Server Key') }
+export function keysOf(saltedPassword: Uint8Array, hash: ScramHash = 'sha256'): ClientKeys {
+  const clientKey = hmac(saltedPassword, 'Client Key', hash)
+  const serverKey = hmac(saltedPassword, 'Server Key', hash)
+  return { clientKey, storedKey: digest(clientKey, hash), serverKey }
 }
 
 /** Blocks for `iterationCount`; `password` is prepared already. */
-export const clientKeysSync = (password: string, salt: Uint8Array, iterationCount: number): ClientKeys =>
-  keysOf(pbkdf2Sync(password, salt, iterationCount, 32, 'sha256'))
+export const clientKeysSync = (
+  password: string,
+  salt: Uint8Array,
+  iterationCount: number,
+  hash: ScramHash = 'sha256',
+): ClientKeys => keysOf(pbkdf2Sync(password, salt, iterationCount, hashBytes[hash], hash), hash)
 
-export const clientProof = (keys: ClientKeys, authMessage: string): Buffer =>
-  xor(keys.clientKey, hmac(keys.storedKey, authMessage))
+export const clientProof = (keys: ClientKeys, authMessage: string, hash: ScramHash = 'sha256'): Buffer =>
+  xor(keys.clientKey, hmac(keys.storedKey, authMessage, hash))
 
 /** Constant time. */
 export function isProof(proof: Uint8Array, storedKey: Uint8Array, authMessage: string): boolean {
   const clientKey = xor(proof, hmac(storedKey, authMessage))
-  return timingSafeEqual(sha256(clientKey), storedKey)
+  return timingSafeEqual(digest(clientKey), storedKey)
 }
 
-export const serverSignature = (serverKey: Uint8Array, authMessage: string): Buffer =>
-  hmac(serverKey, authMessage)
+export const serverSignature = (
+  serverKey: Uint8Array,
+  authMessage: string,
+  hash: ScramHash = 'sha256',
+): Buffer => hmac(serverKey, authMessage, hash)
 
 function xor(one: Uint8Array, other: Uint8Array): Buffer {
   return Buffer.from(one.map((octet, i) => octet ^ (other[i] as number)))
