@@ -13,6 +13,7 @@ export {
   type StartCatcherOptions,
   startCatcher,
 } from './testing/kit/catcher.ts'
+export { type ConnectCatcherOptions, connectCatcher } from './testing/kit/connect-catcher.ts'
 export type { MailCriteria } from './testing/kit/criteria.ts'
 export { findCode, linksOfText } from './testing/kit/extract.ts'
 export { Inbox, type SmtpLogin, type WaitOptions } from './testing/kit/inbox.ts'
