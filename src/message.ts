@@ -3,6 +3,9 @@
 //
 //   const message = parseMessage(bytes)
 //   message.subject; message.from; message.text; message.attachments[0]?.filename; message.structure.children
+//
+// A large message as a stream, its attachments to wherever the program wants them:
+//   await parseMessage(stream, { spool: (part) => ({ write: (bytes) => file(part.filename).write(bytes) }) })
 
 export { UsageError } from './base/usage-error.ts'
 export { decodeText } from './message/charset.ts'

@@ -312,3 +312,17 @@ test('addresses in fields', () => {
   assert.equal(formatOriginalRecipient(';a@b', false), undefined)
   assert.equal(formatOriginalRecipient('x\r\ny;a@b', false), undefined)
 })
+
+test('a report is refused where its own names could bring a line, and without a recipient', () => {
+  const wrong: readonly (readonly [Partial<DsnReport>, string])[] = [
+    [{ id: 'a\r\nX-Evil: 1' }, 'id'],
+    [{ id: '' }, 'id'],
+    [{ kind: 'x\r\ny' as DsnReport['kind'] }, 'kind'],
+    [{ recipients: [] }, 'recipients'],
+  ]
+  for (const [part, field] of wrong)
+    assert.throws(() => formatDsn(report('failed', part)), {
+      name: 'UsageError',
+      message: new RegExp(`^${field}`),
+    })
+})

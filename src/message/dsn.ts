@@ -2,6 +2,7 @@
 // is returned of the message. It decides neither who gets one nor why; it reads no clock and makes no ids.
 // RFC 3464 (delivery-status), RFC 6522 (multipart/report), RFC 6533 (SMTPUTF8 variants), RFC 3461 section 6, RFC 3834.
 
+import { UsageError } from '../base/usage-error.ts'
 import {
   cleanText,
   encodeQuotedPrintable,
@@ -194,8 +195,17 @@ function originalMessageId(returned: ReturnedContent): string | undefined {
   return /^message-id:(?:\r\n)?[ \t]*(<[\x21-\x3b\x3d\x3f-\x7e]{1,250}>)[ \t]*(?:\r\n|$)/im.exec(text)?.[1]
 }
 
-/** The report as a whole message: header and body, lines in CRLF. */
+/**
+ * The report as a whole message, header and body, lines in CRLF: send its chunks as they are, with the null reverse-path (RFC
+ * 3461 section 6.1), `BODY=8BITMIME` where `body8bit` and SMTPUTF8 where `smtputf8`. No value brings a line of its own.
+ * @throws UsageError naming the field: `id` is not of letters and digits, `kind` is none, `recipients` is empty
+ */
 export function formatDsn(report: DsnReport): DsnBytes {
+  if (!/^[A-Za-z0-9._-]{1,60}$/.test(report.id))
+    throw new UsageError('id', 'must be 1 to 60 letters, digits, dots, underscores or hyphens')
+  if (defaultStatus[report.kind] === undefined)
+    throw new UsageError('kind', `must be one of ${Object.keys(defaultStatus).join(', ')}`)
+  if (report.recipients.length === 0) throw new UsageError('recipients', 'must have at least one')
   const boundary = `report-${report.id}`
   const global = report.global
   const status = statusPart(report)

@@ -512,6 +512,7 @@ const hostile: readonly (readonly [string, (n: number) => string, number])[] = [
     200_000,
   ],
   ['begin lines', (n) => `\n${repeat('begin 644 a\n#86)C\n', n)}`, 100_000],
+  ['flowed lines', (n) => `Content-Type: text/plain; format=flowed\n\n${repeat('> a \n', n)}`, 200_000],
   ['tags', (n) => `Content-Type: text/html\n\n${repeat('<style>', n)}${repeat('<', n)}`, 200_000],
 ]
 
