@@ -7,6 +7,7 @@
 export type { ChainStatus } from './auth/arc-chain.ts'
 export { type ArcSealOptions, sealArc } from './auth/arc-seal.ts'
 export { type ArcReport, type ArcSetResult, verifyArc } from './auth/arc-verify.ts'
+export { type Author, type AuthorProblem, readAuthor } from './auth/author.ts'
 export {
   type DkimRecord,
   type DkimRecordInput,
@@ -34,6 +35,16 @@ export {
   type SignatureRules,
   verifyDkim,
 } from './auth/dkim-verify.ts'
+export {
+  alignDmarc,
+  checkDmarc,
+  type DmarcOptions,
+  type DmarcPolicy,
+  type DmarcReport,
+  type DmarcWord,
+} from './auth/dmarc.ts'
+export { HeaderBlock } from './auth/header-block.ts'
 export type { MessageSource } from './auth/message-intake.ts'
+export { checkSpf, type SpfOptions, type SpfReport, type SpfWord } from './auth/spf.ts'
 export { createFakeResolver, type DnsData } from './dns/fake-resolver.ts'
 export type { DnsAnswer, MxRecord, Resolver } from './dns/resolver.ts'

@@ -1,0 +1,134 @@
+// Owns DMARC: does the author's domain stand behind the message, and what does it ask for where it does not. The author comes
+// through the gate of author.ts; mailauth walks the tree and aligns, strict. What is not known never counts as a pass.
+// RFC 9989 (tree walk, np=, psd=, t=), RFC 8601 section 2.7.2.
+
+import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js'
+import type { Resolver } from '../dns/resolver.ts'
+import { type AuthorProblem, readAuthor } from './author.ts'
+import type { DkimSignatureResult } from './dkim-verify.ts'
+import type { HeaderBlock } from './header-block.ts'
+import { bridgeResolver, shortText } from './mailauth-resolver.ts'
+import type { SpfReport } from './spf.ts'
+
+/** permerror: the message has no author that could be judged. RFC 9989 section 9.1. */
+export type DmarcWord = 'none' | 'pass' | 'fail' | 'temperror' | 'permerror'
+export type DmarcPolicy = 'none' | 'quarantine' | 'reject'
+
+export interface DmarcOptions {
+  readonly header: HeaderBlock
+  /** SPF of MAIL FROM (or of HELO, where that is null). */
+  readonly spf: Pick<SpfReport, 'result' | 'domain'> | undefined
+  readonly dkim: readonly Pick<DkimSignatureResult, 'result' | 'domain'>[]
+  readonly resolver: Resolver
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Plain data. */
+export interface DmarcReport {
+  readonly result: DmarcWord
+  /** '' for none, pass and fail. */
+  readonly reason: string
+  /** The author's domain; '' where there is none. */
+  readonly domain: string
+  /** Why there is no author. Such a message can be shown as anybody's: refuse it. */
+  readonly problem?: AuthorProblem
+  /** The domains that the From field names, where they are the problem. */
+  readonly domains?: readonly string[]
+  /** The From field breaks the grammar, though all readers agree on the domain. */
+  readonly isLenient: boolean
+  /** Where the record stands. */
+  readonly policyDomain?: string
+  readonly organizationalDomain?: string
+  /** What the domain asks for a message that fails: of p=, sp= and np= the one that applies, one step down with t=y. */
+  readonly policy?: DmarcPolicy
+  /** t=y */
+  readonly testing: boolean
+  /** The identifiers that align, of those that passed. */
+  readonly alignedSpf: string
+  readonly alignedDkim: readonly string[]
+  readonly record?: string
+}
+
+const isWord = (text: unknown): text is DmarcWord =>
+  text === 'none' || text === 'pass' || text === 'fail' || text === 'temperror' || text === 'permerror'
+const isPolicy = (text: unknown): text is DmarcPolicy =>
+  text === 'none' || text === 'quarantine' || text === 'reject'
+
+/** A walk has eight questions (RFC 9989 section 4.10), and ten identifiers may need one. */
+const questionsMax = 100
+
+/** Never rejects. */
+export async function checkDmarc(options: DmarcOptions): Promise<DmarcReport> {
+  const author = readAuthor(options.header)
+  if (!author.ok)
+    return {
+      ...nothing,
+      result: 'permerror',
+      reason: problems[author.problem],
+      problem: author.problem,
+      domains: author.domains,
+    }
+  return alignDmarc({ ...options, domain: author.domain, isLenient: author.isLenient })
+}
+
+const nothing = {
+  reason: '',
+  domain: '',
+  isLenient: false,
+  testing: false,
+  alignedSpf: '',
+  alignedDkim: [],
+} as const
+
+const problems: Readonly<Record<AuthorProblem, string>> = {
+  'broken-header': 'the header is broken',
+  'no-from': 'no From field',
+  'several-from': 'several From fields',
+  'space-before-colon': 'white space between From and its colon',
+  malformed: 'From has no address that all readers would see',
+  'no-domain': 'From names no domain',
+  'several-domains': 'From names several domains',
+  'hidden-address': 'From hides an address',
+}
+
+/** The same for an author's domain that is known (A-labels, lower case). Never rejects. */
+export async function alignDmarc(
+  options: Omit<DmarcOptions, 'header'> & { readonly domain: string; readonly isLenient: boolean },
+): Promise<DmarcReport> {
+  const { domain, spf, dkim, isLenient } = options
+  const base = { ...nothing, domain, isLenient }
+  try {
+    const { response, dkimAligned } = await evaluateDmarc({
+      headerFrom: [domain],
+      // Only what passed can align (RFC 9989 section 5.3.4).
+      spfDomains: spf?.result === 'pass' && spf.domain !== '' ? [{ domain: spf.domain }] : [],
+      dkimDomains: dkim.filter((one) => one.result === 'pass').map((one) => one.domain),
+      strict: true,
+      resolver: bridgeResolver({ resolver: options.resolver, signal: options.signal, questionsMax }),
+    })
+    if (response === false) return { ...base, result: 'permerror', reason: problems['no-domain'] }
+    const word = response.status.result
+    const result = isWord(word) ? word : 'temperror'
+    const { policy, policyDomain, domain: organizationalDomain, rr, testMode, alignment } = response
+    // mailauth says which identifiers align; here is seen to it that one of those that passed does.
+    const alignedSpf = spf?.result === 'pass' ? String(alignment?.spf?.result || '') : ''
+    const alignedDkim = [...(dkimAligned ?? [])]
+    if (result === 'pass' && alignedSpf === '' && alignedDkim.length === 0)
+      return { ...base, result: 'temperror', reason: 'a pass that nothing stands for' }
+    return {
+      ...base,
+      result,
+      reason:
+        result === 'temperror' ? (options.signal?.aborted ? 'no time left' : 'DNS could not be asked') : '',
+      ...(typeof policyDomain === 'string' && { policyDomain }),
+      ...(typeof organizationalDomain === 'string' && { organizationalDomain }),
+      ...(isPolicy(policy) && result !== 'temperror' && { policy }),
+      testing: testMode === true,
+      alignedSpf,
+      alignedDkim,
+      ...(typeof rr === 'string' && { record: shortText(rr) }),
+    }
+  } catch {
+    return { ...base, result: 'temperror', reason: 'the evaluation failed' }
+  }
+}

@@ -1,0 +1,72 @@
+// Owns the bridge to mailauth: our Resolver in the form that it asks, with a bound on the questions of one evaluation. It
+// speaks node:dns: records or an error with a code. mailauth has a clock of its own only where it is given a time limit,
+// and it is given none: our deadline is the signal.
+
+import type { DnsAnswer, MxRecord, Resolver } from '../dns/resolver.ts'
+
+export interface BridgeOptions {
+  readonly resolver: Resolver
+  readonly signal?: AbortSignal | undefined
+  readonly questionsMax: number
+}
+
+/** What mailauth calls. Rejects with an error that has a `code`. */
+export type NodeResolve = (name: string, type: string) => Promise<string[] | string[][]>
+
+class LookupFailed extends Error {
+  readonly code: string
+  constructor(code: string, reason: string) {
+    super(reason)
+    this.code = code
+  }
+}
+
+export function bridgeResolver({ resolver, signal, questionsMax }: BridgeOptions): NodeResolve {
+  const options = signal === undefined ? {} : { signal }
+  let asked = 0
+  return async (name, type) => {
+    if (++asked > questionsMax) throw new LookupFailed('ETIMEOUT', 'too many questions')
+    try {
+      switch (type) {
+        case 'TXT':
+          return recordsOf(await resolver.txt(name, options)).map((text) => [text])
+        case 'A':
+          return [...recordsOf(await resolver.a(name, options))]
+        case 'AAAA':
+          return [...recordsOf(await resolver.aaaa(name, options))]
+        case 'MX':
+          return mailauthMx(recordsOf(await resolver.mx(name, options)))
+        case 'PTR':
+          return [...recordsOf(await resolver.ptr(name, options))]
+        default:
+          // CNAME, of names whose addresses were none: the Resolver follows aliases, so there is none to show.
+          throw new LookupFailed('ENODATA', `no ${type}`)
+      }
+    } catch (error) {
+      if (error instanceof LookupFailed) throw error
+      throw new LookupFailed('ETIMEOUT', signal?.aborted ? 'no time left' : 'the lookup failed')
+    }
+  }
+}
+
+/** Its types know only strings; it reads node:dns's MxRecord. */
+const mailauthMx = (records: readonly MxRecord[]): string[] =>
+  records.map(({ preference, exchange }) => ({ priority: preference, exchange }) as unknown as string)
+
+function recordsOf<T>(answer: DnsAnswer<T>): readonly T[] {
+  switch (answer.kind) {
+    case 'records':
+      return answer.records
+    case 'none':
+      throw new LookupFailed(answer.nameExists ? 'ENODATA' : 'ENOTFOUND', 'no record')
+    case 'temporary':
+      throw new LookupFailed('ESERVFAIL', answer.reason)
+  }
+}
+
+/** A foreign text for our reports: one short line of ASCII. */
+export const shortText = (text: string): string =>
+  text
+    .replace(/[^\x20-\x7e]+/g, ' ')
+    .trim()
+    .slice(0, 300)
