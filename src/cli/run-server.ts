@@ -37,6 +37,7 @@ export async function runServer(context: Context, options: ServeOptions): Promis
   const posthouse = createPosthouse(config, {
     log,
     ...(loaded.file !== undefined && { configFile: loaded.file }),
+    configEntries: loaded.entries,
   })
   const stopSignals = onStopSignals(context, posthouse, log)
   let report: StartReport

@@ -245,6 +245,7 @@ export const queueList = shape<api.QueueList>(
   z.strictObject({ items: z.array(delivery), cursor: optional(text) }),
 )
 export const queueActResult = shape<api.QueueActView>(z.strictObject({ count, busyCount: count }))
+export const released = z.strictObject({ count, busyCount: count, id: optional(text) })
 const perMinute = z.array(count)
 export const destinations = shape<api.DestinationsView>(
   z.strictObject({

@@ -6,7 +6,7 @@ import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import type { ParsedMessage } from '../message/parse-message.ts'
 import type { FaultPlan } from '../policy/fault-plan.ts'
-import type { QueueStore } from '../queue/store.ts'
+import type { QueueFilter, QueueStore } from '../queue/store.ts'
 import type { Documents, Feed, MailViews } from '../store/mail-view.ts'
 import type { Store } from '../store/store.ts'
 
@@ -115,10 +115,21 @@ export interface ApiParts {
     readonly deferred: readonly number[]
     readonly failed: readonly number[]
   }
+  /** Attempts under way to a destination. */
+  activeCount(destination: string): number
   stats(minutes: number): Promise<StatsView>
   accounts(): readonly AccountItem[]
-  readonly domains?: Domains
+  readonly domains: Domains
   configView(): ConfigView
+  /**
+   * Moves waiting and held deliveries to a destination that the configuration knows; the next start routes by the
+   * configuration again. @throws ControlError 'invalid' for a destination that is none
+   */
+  reroute(
+    filter: QueueFilter,
+    to: string,
+    by: string,
+  ): Promise<{ readonly count: number; readonly busyCount: number }>
   readonly checks?: (message: ParsedMessage, raw: Uint8Array) => ChecksView | Promise<ChecksView>
   readonly checkLinks?: (urls: readonly string[], signal: AbortSignal) => Promise<LinkCheckView>
   readonly conversation?: (messageId: string) => Promise<TimelineView['conversation']>

@@ -160,7 +160,11 @@ export const statsQuery = z.strictObject({
 
 const password = text(512)
 export const accountAdd = z.strictObject({ name: account, password: password.optional() })
-export const accountPassword = z.strictObject({ password: password.optional() })
+export const accountPassword = z.strictObject({
+  password: password.optional(),
+  /** His password until now; needed for one's own account. */
+  current: z.string().max(1024).optional(),
+})
 export const accountPatch = z.strictObject({ enabled: z.boolean() })
 export const nameParams = z.strictObject({ name: account })
 

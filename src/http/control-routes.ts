@@ -83,9 +83,11 @@ export function addControlRoutes(server: FastifyInstance, app: ControlApi): void
     if (!(body instanceof Readable))
       throw new ControlError('invalid', `the body must be ${localSubmissionType}`)
     try {
-      const { submission, message } = await readLocalSubmission(body)
+      // A stream that is left early would close the connection, and the answer with it.
+      const { submission, message } = await readLocalSubmission(body.iterator({ destroyOnReturn: false }))
       return reply.code(201).send(await app.submit(submission, message))
     } catch (error) {
+      await drained(body)
       if (error instanceof SubmissionFormatError) throw new ControlError('invalid', error.message)
       throw error
     }
@@ -139,6 +141,16 @@ export function addControlRoutes(server: FastifyInstance, app: ControlApi): void
   route('DELETE', '/v1/accounts/:name', { params: schemas.accountParams }, async ({ params }, reply) => {
     await app.accountDelete(params.name)
     return reply.code(204).send()
+  })
+}
+
+/** Reads what is left and drops it: a client that is still writing sees no answer before it is done. */
+async function drained(body: Readable): Promise<void> {
+  if (body.readableEnded || body.destroyed) return
+  await new Promise<void>((resolve) => {
+    body.once('end', resolve)
+    body.once('close', resolve)
+    body.resume()
   })
 }
 

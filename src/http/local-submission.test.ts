@@ -114,6 +114,8 @@ test('local submission: the route hands over head and message, and tells failure
   assert.equal((await post([Buffer.from('x')], 'text/csv')).status, 415)
   app.failNext('submit', new ControlError('not-found', 'there is no user x here'))
   assert.equal((await post([formatSubmissionHead(head)])).status, 404)
+  // Answered before the message was read, to a client that is still writing it.
+  assert.equal((await post([Buffer.from('no head\n'), Buffer.alloc(8 * 1024 * 1024)])).status, 422)
   app.failNext('submit', new StoreFailure('full', 'disk'))
   assert.equal((await post([formatSubmissionHead(head)])).status, 507)
 })

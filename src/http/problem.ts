@@ -3,6 +3,7 @@
 
 import type { z } from 'zod'
 
+import { UsageError } from '../base/usage-error.ts'
 import { StoreFailure } from '../queue/store.ts'
 
 import { ControlError, type ControlErrorCode } from './control-api.ts'
@@ -87,10 +88,15 @@ export class InvalidRequest extends Error {
 }
 
 export function toFields(error: z.ZodError, prefix: string): readonly ProblemField[] {
-  return error.issues.map((issue) => ({
-    path: [prefix, ...issue.path].map(String).join('.'),
-    message: issue.message,
-  }))
+  const field = (path: readonly PropertyKey[], message: string): ProblemField => ({
+    path: [prefix, ...path].map(String).join('.'),
+    message,
+  })
+  return error.issues.flatMap((issue) =>
+    issue.code === 'unrecognized_keys'
+      ? issue.keys.slice(0, 20).map((key) => field([...issue.path, key.slice(0, 100)], 'is not known here'))
+      : [field(issue.path, issue.message)],
+  )
 }
 
 const byControlCode: Readonly<Record<ControlErrorCode, ProblemKind>> = {
@@ -103,6 +109,8 @@ const byControlCode: Readonly<Record<ControlErrorCode, ProblemKind>> = {
 /** What the client is told; undefined: our fault, and the cause belongs into the log. */
 export function toProblem(error: unknown): Problem | undefined {
   if (error instanceof ApiError) return problem(error.kind, error.message, error.fields)
+  if (error instanceof UsageError)
+    return problem('bad-request', undefined, [{ path: error.field, message: error.message }])
   if (error instanceof ControlError) return problem(byControlCode[error.code], error.message)
   if (error instanceof InvalidRequest) return problem('bad-request', undefined, error.fields)
   if (error instanceof StoreFailure) {

@@ -3,12 +3,21 @@
 
 import type { FastifyInstance } from 'fastify'
 
+import * as answers from './answers.ts'
+import * as faultAnswers from './answers-faults.ts'
 import type { ApiParts } from './api-parts.ts'
 import { type ApiRoute, addRoutes } from './api-route.ts'
+import { addConsole, type ConsoleFile } from './console-files.ts'
+import { docsPage, docsPolicy } from './docs-page.ts'
 import type { EventStream } from './events-stream.ts'
+import { describeApi } from './openapi.ts'
+import { adminRoutes } from './routes-admin.ts'
 import { eventRoutes } from './routes-events.ts'
+import { faultRoutes } from './routes-faults.ts'
 import { mailRoutes } from './routes-mail.ts'
 import { messageRoutes } from './routes-message.ts'
+import { queueRoutes } from './routes-queue.ts'
+import { sendRoutes } from './routes-send.ts'
 import { sessionRoutes } from './routes-session.ts'
 import { createServices, type Services } from './services.ts'
 
@@ -22,10 +31,16 @@ export interface PublicApi {
   close(): void
 }
 
-export function createPublicApi(parts: ApiParts): PublicApi {
+export function createPublicApi(parts: ApiParts, files: readonly ConsoleFile[] = []): PublicApi {
   const services = createServices(parts)
   const streams = new Set<EventStream>()
   const routes = allRoutes(services, streams)
+  let described: ReturnType<typeof describeApi> | undefined
+  const describe = (): ReturnType<typeof describeApi> =>
+    (described ??= describeApi(routes, {
+      version: parts.options.version,
+      schemas: { ...answers, ...faultAnswers },
+    }))
   return {
     routes,
     start: () => services.hub.start(),
@@ -37,6 +52,15 @@ export function createPublicApi(parts: ApiParts): PublicApi {
         (_request, body, done) => done(null, body),
       )
       addRoutes(server, routes, (request, access) => services.gate.permit(request, access))
+      // What the API is stands in the package, too: no secret.
+      server.get('/openapi.json', async () => describe())
+      server.get('/docs', async (_request, reply) =>
+        reply
+          .header('content-security-policy', docsPolicy)
+          .type('text/html; charset=utf-8')
+          .send(docsPage(describe())),
+      )
+      addConsole(server, files)
     },
     close() {
       for (const stream of [...streams]) stream.close()
@@ -50,6 +74,10 @@ function allRoutes(services: Services, streams: Set<EventStream>): readonly ApiR
     ...sessionRoutes(services),
     ...mailRoutes(services),
     ...messageRoutes(services),
+    ...sendRoutes(services),
+    ...queueRoutes(services),
+    ...adminRoutes(services),
+    ...faultRoutes(services),
     ...eventRoutes(services, streams),
   ]
 }

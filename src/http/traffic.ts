@@ -63,6 +63,8 @@ class Ring {
 }
 
 export class Traffic {
+  readonly #active = new Map<string, number>()
+
   readonly #clock: Clock
   readonly #connections: () => number
   readonly #minutes: (Minute | undefined)[] = []
@@ -94,6 +96,17 @@ export class Traffic {
     const counts = ring.counts[kind]
     const at = minute % historyMinutes
     counts[at] = (counts[at] ?? 0) + 1
+  }
+
+  /** Recipients of an attempt that begins (positive) or has ended (negative). */
+  underWay(destination: string, change: number): void {
+    const count = this.activeCount(destination) + change
+    if (count > 0) this.#active.set(destination, count)
+    else this.#active.delete(destination)
+  }
+
+  activeCount(destination: string): number {
+    return this.#active.get(destination) ?? 0
   }
 
   /** To be called about once a minute, so that quiet minutes know their connections too. */

@@ -10,10 +10,15 @@ import type { StatsView } from '../http/api-types.ts'
 import type { ControlApi, ListenerStatus } from '../http/control-api.ts'
 import type { Traffic } from '../http/traffic.ts'
 import type { FaultPlan } from '../policy/fault-plan.ts'
+import type { Queue } from '../queue/queue.ts'
 import type { Authenticator, SessionInfo } from '../server/session.ts'
+import type { Store } from '../store/store.ts'
 import type { Accounts } from './accounts.ts'
 import type { Config, ConfigEntry } from './config.ts'
 import { explainConfig } from './config-explain.ts'
+import { reroute } from './reroute.ts'
+import type { Router } from './router.ts'
+import type { StoredDomains } from './stored-domains.ts'
 import { SubmitError, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
 
 export interface ApiPartsOptions {
@@ -24,7 +29,10 @@ export interface ApiPartsOptions {
   readonly clock: Clock
   readonly random: Random
   readonly log: Log
-  readonly store: ApiStore
+  readonly store: ApiStore & Store
+  readonly queue: Queue
+  readonly router: Router
+  readonly domains: StoredDomains
   readonly control: ControlApi
   readonly accounts: Accounts
   readonly authenticator: Authenticator
@@ -76,6 +84,9 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
     newMessageId: options.submitter.ids,
     submit: (submission) => submitFor(options.submitter, submission),
     history: (destination) => traffic.history(destination),
+    activeCount: (destination) => traffic.activeCount(destination),
+    domains: options.domains,
+    reroute: (filter, to, by) => reroute(options, filter, to, by),
     stats: (minutes) => stats(options, minutes),
     accounts: () => accounts.list().map((account) => ({ ...account, role: roleOf(account.name) })),
     configView: () => ({

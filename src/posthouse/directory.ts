@@ -54,13 +54,23 @@ export class Directory {
   /** `hostname`: our own name, A-labels, at which `<Postmaster>` and the role addresses are read whether it is one of `domains` or not. */
   constructor(domains: readonly DirectoryDomain[], accounts: readonly DirectoryAccount[], hostname?: string) {
     this.#hostname = hostname
-    for (const domain of domains) {
-      const aliases = new Map(
-        Object.entries(domain.aliases).map(([name, targets]) => [foldLocalPart(name), targets]),
-      )
-      this.#domains.set(domain.name, { domain, aliases, accounts: new Map() })
-    }
+    for (const domain of domains) this.putDomain(domain)
     for (const account of accounts) this.putAccount(account)
+  }
+
+  /** Adds or replaces a domain; its accounts stay. */
+  putDomain(domain: DirectoryDomain): void {
+    const aliases = new Map(
+      Object.entries(domain.aliases).map(([name, targets]) => [foldLocalPart(name), targets]),
+    )
+    const accounts = this.#domains.get(domain.name)?.accounts ?? new Map<string, DirectoryAccount>()
+    this.#domains.set(domain.name, { domain, aliases, accounts })
+  }
+
+  /** False when it has accounts, or is none. */
+  removeDomain(name: string): boolean {
+    const entry = this.#domains.get(name)
+    return entry !== undefined && entry.accounts.size === 0 && this.#domains.delete(name)
   }
 
   /** Adds or replaces an account; false when its domain is not ours. */

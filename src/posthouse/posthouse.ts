@@ -53,6 +53,7 @@ import { Accounts } from './accounts.ts'
 import { createApiParts } from './api-parts.ts'
 import { anyAuthenticator, createAuthenticator } from './authenticator.ts'
 import { type Config, type ConfigEntry, lookupByDomain, type SmtpListenerName } from './config.ts'
+import { readConsole } from './console-folder.ts'
 import { createControl } from './control.ts'
 import { Conversations } from './conversations.ts'
 import { FaultInjector } from './faulty-session.ts'
@@ -63,6 +64,7 @@ import { MailSession } from './mail-session.ts'
 import { autoRelease, canRelease, releaseMessage } from './release.ts'
 import { Router } from './router.ts'
 import { Spool } from './spool.ts'
+import { StoredDomains } from './stored-domains.ts'
 import { type Submission, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
 import { type PemPair, readPair, selfSignedPair, watchPair } from './tls-files.ts'
 import { countAccepted, countOutcomes, countRefused } from './traffic-taps.ts'
@@ -207,6 +209,10 @@ class PosthouseServer implements Posthouse {
       scramKeys: (password) => deriveScramKeys(password, this.#random.bytes(16)),
     })
     this.#accounts = accounts
+    const domains = hasViews(store)
+      ? new StoredDomains({ documents: store, accounts, configured: config.domains, clock: this.#clock })
+      : undefined
+    await domains?.load()
     const newPasswords = await accounts.load()
     const router = new Router({
       mode: config.delivery.mode,
@@ -221,7 +227,7 @@ class PosthouseServer implements Posthouse {
     await this.#reroute(store, router, queue)
     await queue.start()
     await this.#listen(store, router, accounts, { queue, passwords })
-    const api = this.#createApi(store, accounts)
+    const api = this.#createApi(store, accounts, router, domains)
     await api?.start()
     this.#http = await (this.#deps.openHttp ?? openHttpListeners)({
       config,
@@ -241,8 +247,14 @@ class PosthouseServer implements Posthouse {
   }
 
   /** undefined: the store has no views to serve. */
-  #createApi(store: Store, accounts: Accounts): PublicApi | undefined {
-    if (this.#config.listeners.http === undefined || !hasViews(store)) return undefined
+  #createApi(
+    store: Store,
+    accounts: Accounts,
+    router: Router,
+    domains: StoredDomains | undefined,
+  ): PublicApi | undefined {
+    if (this.#config.listeners.http === undefined || !hasViews(store) || domains === undefined)
+      return undefined
     const { config, clock, random, log } = this.#shared()
     const { configFile, configEntries } = this.#deps
     const parts = createApiParts({
@@ -256,6 +268,9 @@ class PosthouseServer implements Posthouse {
       store,
       control: this.control,
       accounts,
+      queue: this.#opened(this.#queue),
+      router,
+      domains,
       authenticator: this.#opened(this.#authenticator),
       submitter: this.#opened(this.#submitter),
       traffic: this.#traffic,
@@ -265,7 +280,7 @@ class PosthouseServer implements Posthouse {
       faults: this.#faultPlan,
       release: canRelease(config.capture.release) ? (id, to, by) => this.release(id, to, by) : undefined,
     })
-    return createPublicApi(parts)
+    return createPublicApi(parts, readConsole())
   }
 
   #openStore(): Promise<Store> {

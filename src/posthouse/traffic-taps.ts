@@ -27,10 +27,16 @@ export function countOutcomes(
 ): Transport {
   return {
     async deliver(job, signal) {
-      const result = await transport.deliver(job, signal)
-      const ageMs = clock.now() - job.message.receivedAt
-      for (const { kind } of result.outcomes) traffic.outcome(kind, destination, ageMs)
-      return result
+      const { length } = job.deliveries
+      traffic.underWay(destination, length)
+      try {
+        const result = await transport.deliver(job, signal)
+        const ageMs = clock.now() - job.message.receivedAt
+        for (const { kind } of result.outcomes) traffic.outcome(kind, destination, ageMs)
+        return result
+      } finally {
+        traffic.underWay(destination, -length)
+      }
     },
   }
 }
