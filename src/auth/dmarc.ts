@@ -101,8 +101,8 @@ export async function alignDmarc(
     const { response, dkimAligned } = await evaluateDmarc({
       headerFrom: [domain],
       // Only what passed can align (RFC 9989 section 5.3.4).
-      spfDomains: spf?.result === 'pass' && spf.domain !== '' ? [{ domain: spf.domain }] : [],
-      dkimDomains: dkim.filter((one) => one.result === 'pass').map((one) => one.domain),
+      spfDomains: spf?.result === 'pass' && spf.domain !== '' ? [spf.domain] : [],
+      dkimDomains: dkim.filter((one) => one.result === 'pass').map((one) => ({ domain: one.domain })),
       strict: true,
       resolver: bridgeResolver({ resolver: options.resolver, signal: options.signal, questionsMax }),
     })
