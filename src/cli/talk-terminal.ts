@@ -123,13 +123,12 @@ export class InteractiveTerminal implements TalkTerminal {
   }
 
   #push(line: string): void {
-    if (this.#take !== undefined && this.#queue.length === 0) this.#take(line)
+    if (this.#take !== undefined) this.#take(line)
     else this.#queue.push(line)
   }
 
+  /** What was pasted before is no answer: it was meant for the server, and perhaps not for a password. */
   #question(question: string, isSecret: boolean): Promise<string | undefined> {
-    const pasted = this.#queue.shift()
-    if (pasted !== undefined) return Promise.resolve(pasted)
     if (this.#isClosed) return Promise.resolve(undefined)
     const { output } = this.#options
     return new Promise((resolve) => {

@@ -166,9 +166,14 @@ async function lookAtMx(
   const { mxHost } = options
   const hosts = (
     list: readonly MxHostLook[],
-    more: { readonly implicit?: boolean; readonly hasNullMx?: boolean; readonly secure?: boolean } = {},
+    more: {
+      readonly implicit?: boolean
+      readonly hasNullMx?: boolean
+      readonly secure?: boolean
+      readonly given?: true
+    } = {},
   ): MxLook => ({ kind: 'hosts', implicit: false, hasNullMx: false, secure: false, ...more, hosts: list })
-  if (mxHost !== undefined) return hosts([await lookAtHost(mxHost, 0, options, tlsa)])
+  if (mxHost !== undefined) return hosts([await lookAtHost(mxHost, 0, options, tlsa)], { given: true })
   if (literal !== undefined) return hosts([{ name: domain, preference: 0, addresses: [literal] }])
   const answer = await ask(options, (one) => options.resolver.mx(domain, one))
   if (answer.kind === 'temporary') return { kind: 'failed', reason: `MX of ${domain}: ${answer.reason}` }

@@ -165,7 +165,7 @@ function judgeSts(domain: string, { mtaSts, mtaStsPolicy, mx }: ProbeDns, tell: 
     )
   const { policy } = mtaStsPolicy
   for (const problem of policy.problems) tell('bad', `policy: ${problem}`, `Correct ${mtaStsPolicy.url}.`)
-  const hosts = mx.kind === 'hosts' ? mx.hosts : []
+  const hosts = mx.kind === 'hosts' && mx.given !== true ? mx.hosts : []
   const missing = hosts.filter(({ name }) => !isStsMatch(name, policy.mx))
   for (const { name } of policy.mode === 'none' ? [] : missing)
     tell(

@@ -85,6 +85,8 @@ export type MxLook =
   | {
       readonly kind: 'hosts'
       readonly implicit: boolean
+      /** The host was given by the caller: MX records were not asked for. */
+      readonly given?: true
       /** A null MX stands beside others, which is a mistake (RFC 7505 section 3). */
       readonly hasNullMx: boolean
       readonly secure: boolean

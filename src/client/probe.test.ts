@@ -154,6 +154,18 @@ for (const [target, step, mark, text, verdict] of domains)
     assert.equal(report.verdict, verdict)
   })
 
+test('probe: a host that was given is not held against the MTA-STS policy', async () => {
+  const policy = 'version: STSv1\nmode: enforce\nmax_age: 86400\nmx: other.test\n'
+  const fetchPolicy = () => Promise.resolve(policy)
+  const { probe } = world()
+  assert.match(
+    words(await probe('shop.test', { fetchPolicy }), 'mta-sts'),
+    /mx\.shop\.test is not in the policy/,
+  )
+  const given = await probe('shop.test', { fetchPolicy, mxHost: mxAddress })
+  assert.doesNotMatch(words(given, 'mta-sts'), /is not in the policy/)
+})
+
 test('probe: both ways of writing a domain are shown, and A-labels go on the wire', async () => {
   const { probe, peer } = world()
   const report = await probe('jo@bücher.test', { mxHost: mxAddress })
