@@ -218,6 +218,9 @@ test('sendmail: a large message is streamed in, octet for octet', async () => {
     text.slice(text.indexOf('\r\n\r\n') + 4) === body.replaceAll('\n', '\r\n'),
     'too long to be shown',
   )
+  // The answer comes before the message is read: it must not be lost in what is still being written.
+  const refused = await sendmail('nobody', `Subject: large\n\n${body}`)
+  assert.deepEqual([refused.code, readdirSync(spool)], [67, []])
 })
 
 test('sendmail: a killed server: mail is spooled, seen by mailq, and taken up at the start and while it runs', async () => {

@@ -144,14 +144,14 @@ export function addControlRoutes(server: FastifyInstance, app: ControlApi): void
   })
 }
 
-/** Reads what is left and drops it: a client that is still writing sees no answer before it is done. */
+/** Reads what is left and drops it: a client that is still writing sees no answer before it is done. Never rejects. */
 async function drained(body: Readable): Promise<void> {
   if (body.readableEnded || body.destroyed) return
-  await new Promise<void>((resolve) => {
-    body.once('end', resolve)
-    body.once('close', resolve)
-    body.resume()
-  })
+  try {
+    for await (const _chunk of body.iterator({ destroyOnReturn: false }));
+  } catch {
+    // The client is gone: nobody waits for the answer.
+  }
 }
 
 function found<T>(value: T | undefined, message: string): T {

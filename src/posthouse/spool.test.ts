@@ -195,6 +195,21 @@ test('spool: what is refused or no message is set aside with the reason; nothing
   assert.ok(existsSync(join(folder, 'README')), 'files of others are left alone')
 })
 
+test('spool: a long message that is refused before it is read is set aside, too', async () => {
+  const dataDir = newDataDir()
+  writeSpoolFile({ dataDir, parts: [...parts, Buffer.alloc(1_000_000, 'x')], at: head.at })
+  const spool = new Spool({
+    dataDir,
+    clock: new VirtualClock(),
+    log: silentLog,
+    metrics: silentMetrics,
+    isFull: () => false,
+    handIn: () => Promise.reject(new SubmitError('to', 'nobody')),
+  })
+  await spool.scan()
+  assert.deepEqual([spool.counts().waiting, spool.counts().bad], [0, 1])
+})
+
 test('spool: what fails for now stays and is tried again at the next poll; a full disk is waited for', async () => {
   const dataDir = newDataDir()
   writeSpoolFile({ dataDir, parts, at: head.at })

@@ -3,7 +3,7 @@
 // taken goes to bad/ with the reason beside it, is logged and counted. RFC 6409 section 8 is submit.ts's business.
 
 import { constants, type Dirent, type FSWatcher, readdirSync, watch } from 'node:fs'
-import { mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
+import { type FileHandle, mkdir, open, rename, rm, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 
 import type { Clock, Timer } from '../base/clock.ts'
@@ -39,6 +39,7 @@ export interface SpoolCounts {
 }
 
 const atOnce = 8
+const chunkBytes = 64 * 1024
 const settleMs = 20
 const unfinishedKeptMs = 24 * 60 * 60 * 1000
 const reasonCharsMax = 1000
@@ -184,8 +185,7 @@ export class Spool {
     const file = await open(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK)
     try {
       if (!(await file.stat()).isFile()) throw new SubmissionFormatError('it is not a plain file')
-      const stream: AsyncIterable<Buffer> = file.createReadStream({ autoClose: false })
-      const { submission, message } = await readLocalSubmission(stream)
+      const { submission, message } = await readLocalSubmission(chunksOf(file))
       return { ...(await handIn(submission, message)), submission }
     } finally {
       await file.close()
@@ -223,6 +223,15 @@ export class Spool {
         // Its writer was faster.
       }
     }
+  }
+}
+
+/** Not a stream of Node's: one that is left in the middle keeps its file from being closed. */
+async function* chunksOf(file: FileHandle): AsyncIterable<Uint8Array> {
+  for (;;) {
+    const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(chunkBytes), 0, chunkBytes)
+    if (bytesRead === 0) return
+    yield buffer.subarray(0, bytesRead)
   }
 }
 
