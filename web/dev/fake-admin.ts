@@ -264,6 +264,21 @@ export function adminRoute(state: AdminState, method: string, url: URL, body: un
 
 function faultsRoute(state: AdminState, method: string, id: string, given: Record<string, unknown>): Answer {
   const { faults } = state
+  if (method === 'POST' && id === 'profiles') {
+    faults.items.push({
+      id: `p${++state.count}`,
+      enabled: true,
+      stage: 'mail',
+      fault: { kind: 'rate-limit', messages: 5, seconds: 60 },
+      firedCount: 0,
+    })
+    return { body: faults }
+  }
+  if (method === 'POST' && id === 'restart') {
+    faults.seed = Number(given.seed)
+    faults.items = faults.items.map((one) => ({ ...one, firedCount: 0 }))
+    return { body: faults }
+  }
   if (method === 'POST' && id === '')
     faults.items.push({
       id: `f${++state.count + 10}`,

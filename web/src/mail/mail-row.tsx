@@ -63,7 +63,7 @@ function Row(props: MailRowProps): JSX.Element {
       </time>
       <span class="about clip" dir="auto">
         <span class="subject">{row.subject || t.mail.noSubject}</span>
-        {row.snippet !== '' && <span class="snippet"> {row.snippet}</span>}
+        {row.snippet !== '' && <span class="snippet">{row.snippet}</span>}
       </span>
       <span class="marks">
         {row.tags.slice(0, 2).map((tag) => (

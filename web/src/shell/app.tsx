@@ -133,12 +133,14 @@ function Nav(props: { readonly current: string; readonly onHelp: () => void }): 
           <span class="label">{t.nav.compose}</span>
         </a>
       )}
-      {pages
-        .filter(({ shown, apart }) => apart !== true && shown?.() !== false)
-        .map(({ id, icon }) => (
-          <NavItem key={id} id={id} icon={icon} current={props.current === id} />
-        ))}
-      <div class="spring" />
+      <div class="nav-pages">
+        {pages
+          .filter(({ shown, apart }) => apart !== true && shown?.() !== false)
+          .map(({ id, icon }) => (
+            <NavItem key={id} id={id} icon={icon} current={props.current === id} />
+          ))}
+        {props.current === 'mail' && <Mailboxes />}
+      </div>
       <Live />
       <button
         type="button"
@@ -174,19 +176,16 @@ function NavItem(props: {
 }): JSX.Element {
   const label = text().nav[props.id]
   return (
-    <>
-      <a
-        class="item"
-        href={href([props.id])}
-        aria-current={props.current ? 'page' : undefined}
-        title={label}
-        aria-label={label}
-      >
-        <Icon name={props.icon} />
-        <span class="label">{label}</span>
-      </a>
-      {props.id === 'mail' && props.current && <Mailboxes />}
-    </>
+    <a
+      class="item"
+      href={href([props.id])}
+      aria-current={props.current ? 'page' : undefined}
+      title={label}
+      aria-label={label}
+    >
+      <Icon name={props.icon} />
+      <span class="label">{label}</span>
+    </a>
   )
 }
 

@@ -6,6 +6,7 @@ import { useEffect, useState } from 'preact/hooks'
 import type { Dictionary } from '../i18n/text.ts'
 import { text } from '../i18n/text.ts'
 import { MailPage } from '../mail/mail-page.tsx'
+import { isCatcher, may } from '../state.ts'
 import type { IconName } from '../ui/icon.tsx'
 import { Failure, Skeleton } from '../ui/parts.tsx'
 
@@ -21,9 +22,50 @@ export interface Page {
 export const pages: readonly Page[] = [
   { id: 'mail', icon: 'mail', load: async () => MailPage },
   {
+    id: 'queue',
+    icon: 'queue',
+    load: async () => (await import('../queue/queue-page.tsx')).QueuePage,
+    shown: () => may('queue'),
+  },
+  {
+    id: 'dashboard',
+    icon: 'chart',
+    load: async () => (await import('../dashboard/dashboard-page.tsx')).DashboardPage,
+  },
+  {
+    id: 'faults',
+    icon: 'bolt',
+    load: async () => (await import('../faults/faults-page.tsx')).FaultsPage,
+    shown: isCatcher,
+  },
+  {
+    id: 'domains',
+    icon: 'globe',
+    load: async () => (await import('../admin/domains-page.tsx')).DomainsPage,
+    shown: () => may('admin') && !isCatcher(),
+  },
+  {
+    id: 'access',
+    icon: 'key',
+    load: async () => (await import('../admin/access-page.tsx')).AccessPage,
+    shown: () => may('admin'),
+  },
+  {
+    id: 'settings',
+    icon: 'cog',
+    load: async () => (await import('../admin/settings-page.tsx')).SettingsPage,
+  },
+  {
     id: 'connect',
     icon: 'plug',
     load: async () => (await import('../connect/connect.tsx')).ConnectPage,
+  },
+  {
+    id: 'compose',
+    icon: 'pen',
+    load: async () => (await import('../compose/compose-page.tsx')).ComposePage,
+    shown: () => may('send'),
+    apart: true,
   },
 ]
 
