@@ -8,6 +8,8 @@ export interface CatchOptions extends GlobalOptions {
   readonly smtp?: string
   readonly http?: string
   readonly port?: string
+  readonly open?: boolean
+  readonly allowHost?: readonly string[]
   readonly maxMessages?: number
   readonly maxSize?: string
   readonly maxAge?: string
@@ -38,6 +40,8 @@ export function addCatchCommand(program: Command, context: Context): void {
     .addOption(
       new Option('--port <auto>', 'take the next free ports where these are taken').choices(['auto']),
     )
+    .option('--open', 'let everybody who reaches the console read the mail; needed beyond 127.0.0.1')
+    .option('--allow-host <name>', 'a name by which the console is asked for (may be repeated)', collect)
     .option(
       '--max-messages <count>',
       'keep at most so many (default: 10000)',
@@ -86,7 +90,7 @@ export function addCatchCommand(program: Command, context: Context): void {
           ['catch', 'SMTP on 1025, the console on http://127.0.0.1:8025'],
           ['catch --port auto --json', 'in scripts: prints the ports as JSON'],
           ['catch --fault flaky --seed 7', 'does your app survive it?'],
-          ['catch --smtp 0.0.0.0:1025 --http 0.0.0.0:8025', 'in a container'],
+          ['catch --smtp 0.0.0.0:1025 --http 0.0.0.0:8025 --open', 'in a container'],
         ]),
       ].join('\n'),
     )

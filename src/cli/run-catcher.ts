@@ -3,6 +3,7 @@
 
 import { readFile } from 'node:fs/promises'
 import { resolve } from 'node:path'
+import { isLoopback } from '../base/ip.ts'
 import {
   type CatcherOptions,
   catcherConfig,
@@ -10,7 +11,7 @@ import {
   catcherPorts,
   startOnFreePorts,
 } from '../posthouse/catcher.ts'
-import { resolveConfig } from '../posthouse/config.ts'
+import { type Config, resolveConfig } from '../posthouse/config.ts'
 import type { CaptureInput } from '../posthouse/config-input.ts'
 import { isRecord } from '../posthouse/config-values.ts'
 import { ListenError } from '../posthouse/http-listeners.ts'
@@ -37,6 +38,7 @@ export async function runCatcher(context: Context, options: CatchOptions): Promi
       env: context.env,
       baseDir: context.cwd,
     })
+    if (options.open !== true) refuseStrangers(config)
     return createPosthouse(config, place.deps)
   }
   try {
@@ -57,6 +59,17 @@ export async function runCatcher(context: Context, options: CatchOptions): Promi
   }
 }
 
+/** Without login the address is all that keeps others out. */
+function refuseStrangers(config: Config): void {
+  const strange = config.listeners.http?.addresses.find(({ address }) => !isLoopback(address))
+  if (strange === undefined) return
+  throw new CliError(
+    exitCodes.usage,
+    `whoever reaches ${formatEndpoint(strange.address, strange.port)} could read the mail: the console has no login here`,
+    'add --open if that is meant, or listen on 127.0.0.1',
+  )
+}
+
 async function readOptions(context: Context, options: CatchOptions): Promise<CatcherOptions> {
   const faults = await readFaults(context, options)
   const release = readRelease(options)
@@ -64,6 +77,7 @@ async function readOptions(context: Context, options: CatchOptions): Promise<Cat
     smtp: options.smtp ?? catcherPorts.smtp,
     http: options.http ?? catcherPorts.http,
     tls: options.tls,
+    ...(options.allowHost !== undefined && { hosts: options.allowHost }),
     ...(options.dataDir !== undefined && { dataDir: resolve(context.cwd, options.dataDir) }),
     ...(options.maxMessages !== undefined && { messagesMax: options.maxMessages }),
     ...(options.maxSize !== undefined && { bytesMax: options.maxSize }),

@@ -18,6 +18,8 @@ export interface CatcherOptions {
   readonly smtp?: Exclude<ListenerInput, object>
   /** Console and API. Default 127.0.0.1:8025. */
   readonly http?: Exclude<ListenerInput, object>
+  /** Names besides loopback ones and IP addresses by which the console is asked for: 'mail' in a container. */
+  readonly hosts?: readonly string[]
   /** Where mail is kept. Default: in memory, gone when it stops. */
   readonly dataDir?: string
   /** Default 10,000. */
@@ -43,8 +45,18 @@ export function catcherConfig(options: CatcherOptions, dataDir: string): ConfigI
     dataDir,
     domains: {},
     tls: tls ? 'self-signed' : false,
-    listeners: { mx: smtp, submission: false, submissions: false, lmtp: false, http },
+    listeners: {
+      mx: smtp,
+      submission: false,
+      submissions: false,
+      lmtp: false,
+      http:
+        http === false
+          ? false
+          : { address: http === true ? catcherPorts.http : http, hosts: options.hosts ?? [] },
+    },
     delivery: { mode: 'capture' },
+    api: { auth: 'open', admins: [], allowPrivateUrls: true },
     capture: {
       anyLogin: true,
       // Who may reach the address is decided by where it listens: a catcher in a container is asked from outside of it.
