@@ -134,12 +134,31 @@ function formatError(error: Error, context: Context): readonly string[] {
     lines.push(`  ${colours.dim('they say')}  ${code} ${plain(first)}`)
     for (const line of more) lines.push(`            ${plain(line)}`)
   } else lines.push(`  ${colours.dim('problem ')}  ${plain(problemOf(error))}`)
-  lines.push(`  ${colours.dim('advice  ')}  ${plain(advice)}`)
+  lines.push(`  ${colours.dim('advice  ')}  ${plain(adviceInFlags(advice))}`)
   if (mayHaveDelivered)
     lines.push(`  ${colours.dim('mind    ')}  ${colours.yellow('it may have been delivered all the same')}`)
   if (replies.length > 1) lines.push('', ...formatReplies(replies, context))
   return lines
 }
+
+/** The library's options as the flags of this command. */
+export function adviceInFlags(advice: string): string {
+  return words.reduce((text, [option, flag]) => text.replaceAll(option, flag), advice)
+}
+
+const words: readonly (readonly [option: string, flag: string])[] = [
+  ["tls: 'must' or 'verify'", '--tls required'],
+  ["tls: 'may' or 'none'", '--tls opportunistic or --tls off'],
+  ["tls: 'must'", '--tls required --insecure-tls'],
+  [' (secure: true)', ''],
+  [' (secure: false)', ''],
+  ['`rate`, `connectionsMax`', '--concurrency'],
+  ['`servername`', '--servername'],
+  ['`auth`', '--auth'],
+  ['`from`', '--from'],
+  ['`ca`', '--ca'],
+  ['auth.token', 'POSTHOUSE_TOKEN'],
+]
 
 /** Without the host in front and the phase behind, which stand in lines of their own. */
 function problemOf({ message, host }: TransportError): string {
@@ -220,7 +239,8 @@ export class Tally {
     }
     if (error instanceof PeerError) this.#refused++
     else this.#failed++
-    const advice = error instanceof PeerError || error instanceof TransportError ? error.advice : undefined
+    const advice =
+      error instanceof PeerError || error instanceof TransportError ? adviceInFlags(error.advice) : undefined
     this.#count(error.message, advice)
   }
 

@@ -21,6 +21,7 @@ export interface TargetOptions extends GlobalOptions {
   readonly tls?: 'required' | 'opportunistic' | 'off'
   readonly insecureTls?: boolean
   readonly ca?: string
+  readonly servername?: string
   readonly auth?: string
   readonly authMechanism?: string
   readonly ehlo?: string
@@ -50,6 +51,7 @@ export async function findTarget(
     ...(options.authMechanism !== undefined && {
       mechanisms: options.authMechanism.toUpperCase().split(','),
     }),
+    ...(options.servername !== undefined && { servername: options.servername }),
     ...(options.ehlo !== undefined && { name: options.ehlo }),
     ...(options.proxy !== undefined && { proxy: options.proxy }),
     ...(options.localAddress !== undefined && { localAddress: options.localAddress }),

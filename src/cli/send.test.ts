@@ -11,9 +11,11 @@ import { Readable } from 'node:stream'
 import { after, before, test } from 'node:test'
 
 import { UsageError } from '../base/usage-error.ts'
+import { adviceFor } from '../client/advice.ts'
 
 import { type Context, createContext } from './context.ts'
 import { run as runCommand } from './program.ts'
+import { adviceInFlags } from './send-report.ts'
 import { parseServer } from './send-target.ts'
 import { colours } from './text.ts'
 
@@ -302,6 +304,24 @@ test('send: Ctrl-C ends well: what is under way is finished, the sums are told, 
   assert.deepEqual([code, summary.failed, summary.refused], [130, 0, 0])
   assert.equal(summary.sent, received.length - before, 'every message that was begun is counted')
   assert.equal(summary.sent + summary.notBegun, 1_000_000)
+})
+
+test('send: advice speaks of flags, and names none that this command has not', () => {
+  const base = { kind: 'smtp', host: 'mx.test', port: 25, implicitTls: false, service: undefined } as const
+  const facts = {
+    ...base,
+    reply: undefined,
+    auth: undefined,
+    tokenProblem: undefined,
+    proxied: false,
+  } as const
+  const tls = (text: string): string =>
+    adviceInFlags(adviceFor({ ...facts, phase: 'tls', problem: 'TLS', text }))
+  assert.match(tls('self-signed certificate'), /as --ca; .* use --tls required --insecure-tls,/)
+  assert.match(tls('for another name'), /as --servername\./)
+  const login = { code: 530, status: '5.7.0', lines: ['authentication required'] }
+  const asked = adviceFor({ ...facts, phase: 'mail', problem: undefined, text: '', reply: login })
+  assert.equal(adviceInFlags(asked), 'The server wants a login first: give --auth.')
 })
 
 test('send: servers in all forms', () => {

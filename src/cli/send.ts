@@ -75,6 +75,7 @@ export function addSendCommand(program: Command, context: Context): void {
     )
     .option('--insecure-tls', 'do not judge the certificate')
     .option('--ca <file>', "trusted certificates (PEM) in place of the system's")
+    .option('--servername <name>', 'the name that the certificate must have')
     .option(
       '--auth <user>',
       'log in; the password from $POSTHOUSE_PASSWORD, or asked for (user:password works, and others can see it)',
