@@ -72,6 +72,8 @@ export class TalkSession {
     this.wire = new TalkWire(options.connection, options.clock, {
       line: (line) => this.view.line(line),
       reply: (reply) => this.view.reply(reply),
+      flooded: (linesMax) =>
+        this.view.warn(`more than ${linesMax} lines: the rest is not shown until you say something`),
       closed: (reason) => {
         options.onClosed?.()
         if (!this.#isLeaving) this.view.note(reason)

@@ -36,11 +36,15 @@ export interface TalkWireEvents {
   /** After its last line. */
   reply(reply: TalkReply): void
   closed(reason: string): void
+  /** So many lines came without a word of ours in between that the rest is not shown. */
+  flooded(linesMax: number): void
 }
 
 const lineBytesMax = 8192
 const replyLinesMax = 500
 const repliesMax = 1000
+/** Lines that are shown until we say something again: a terminal takes them slower than a peer sends them. */
+const shownMax = 2000
 /** A line that is not finished by then is shown as far as it came. */
 const partialMs = 1000
 
@@ -57,6 +61,7 @@ export class TalkWire implements ConnectionHandler {
   #code = 0
   #sentAt: number
   readonly #unread: TalkReply[] = []
+  #shownCount = 0
   #waiting: ((outcome: TalkOutcome) => void) | undefined
 
   constructor(connection: Connection, clock: Clock, events: TalkWireEvents) {
@@ -71,6 +76,7 @@ export class TalkWire implements ConnectionHandler {
   send(bytes: Uint8Array): void {
     if (bytes.length === 0) return
     this.#sentAt = this.#clock.now()
+    this.#shownCount = 0
     this.#connection.write(bytes)
   }
 
@@ -151,7 +157,8 @@ export class TalkWire implements ConnectionHandler {
   #line(bytes: Buffer, end: TalkLine['end']): void {
     const text = bytes.toString('latin1')
     const match = end === '' ? null : /^(\d{3})([ -]|$)/.exec(text)
-    this.#events.line({ bytes, end, isReply: match !== null })
+    if (this.#shownCount++ < shownMax) this.#events.line({ bytes, end, isReply: match !== null })
+    else if (this.#shownCount === shownMax + 1) this.#events.flooded(shownMax)
     if (match === null) return
     const code = Number(match[1])
     // A reply that changes its code is two for us: the first one never ended.
@@ -170,7 +177,7 @@ export class TalkWire implements ConnectionHandler {
       elapsedMs,
       ...(status !== undefined && { status }),
     }
-    this.#events.reply(reply)
+    if (this.#shownCount <= shownMax) this.#events.reply(reply)
     if (this.#settle(reply)) return
     if (this.#unread.length >= repliesMax) this.#unread.shift()
     this.#unread.push(reply)

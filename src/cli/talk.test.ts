@@ -274,6 +274,21 @@ test('talk: no octet of the peer reaches the terminal as a control', async () =>
   assert.ok(session.wire.closed !== undefined)
 })
 
+test('talk: a flood is not shown to its end, and memory stays bounded', async () => {
+  const { session, printed, pair, clock } = talk({}, {}, false)
+  pair.server.attach({ data() {}, end() {}, close() {}, drain() {} })
+  for (let i = 0; i < 100; i++) pair.server.write(Buffer.from('250-x\r\n'.repeat(100)))
+  await clock.advance(100)
+  assert.equal(printed.length, 2001)
+  assert.match(printed.at(-1) ?? '', /more than 2000 lines/)
+  session.sendRaw(Buffer.from('NOOP\r\n'))
+  pair.server.write(Buffer.from('250 end\r\n'))
+  await clock.advance(100)
+  const outcome = await session.await()
+  assert.equal(outcome.kind === 'reply' && outcome.lines.length, 500)
+  assert.ok(printed.includes('S: 250 end'))
+})
+
 test('talk law: any bytes in any cut: nothing is thrown, nothing unsafe is printed', async () => {
   const piece = fc.oneof(
     fc.uint8Array({ maxLength: 20 }),

@@ -61,8 +61,11 @@ function judgeHello(host: ProbeHost, hello: TimedReply, tell: Tell): void {
       'It refuses our name: try --helo.',
     )
   const words = host.announcedSecured ?? host.announced ?? []
-  if (words.length === 0)
-    return tell('hello', 'warn', 'no ESMTP: HELO only', 'Nothing but 7-bit text is safe there.')
+  if (words.length === 0) {
+    const isOld = host.capabilities?.extended === false
+    const what = isOld ? 'no ESMTP: HELO only' : 'no extension is announced'
+    return tell('hello', 'warn', what, 'Nothing but 7-bit text is safe there.')
+  }
   tell('hello', 'ok', words.join(', '))
   const has = (word: string): boolean => words.some((one) => one.toUpperCase().split(' ')[0] === word)
   if (!has('8BITMIME')) tell('hello', 'note', 'no 8BITMIME')

@@ -172,7 +172,7 @@ class HostLook {
             : signal.aborted
               ? 'aborted'
               : 'lost'
-        last = error instanceof Error ? error.message : String(error)
+        last = plainTlsError(error instanceof Error ? error.message : String(error))
         if (i < remaining.length - 1) this.#failed.push({ address, reason: last })
       }
     }
@@ -249,7 +249,7 @@ class HostLook {
       this.#draft.tls = this.#describeTls(await dialogue.startTls(this.#tlsOptions()))
       return 'done'
     } catch (error) {
-      this.#draft.tlsProblem = error instanceof Error ? error.message : String(error)
+      this.#draft.tlsProblem = plainTlsError(error instanceof Error ? error.message : String(error))
       dialogue.hangUp()
       return 'broken'
     }
@@ -325,6 +325,10 @@ function describeCertificate(one: CertificateInfo): ProbeCertificate {
     selfIssued,
   }
 }
+
+/** Of '40AD...:error:0A000092:SSL routines:function:data length too long:../deps/...c:121:' the words are for people. */
+const plainTlsError = (text: string): string =>
+  text.replace(/[0-9A-F]*:?error:[0-9A-F]+:[^:\n]*:[^:\n]*:([^:\n]+):.*/s, '$1').trim()
 
 /** RFC 5280 lets a certificate say years that ISO 8601 in four digits cannot. */
 const isoTime = (at: number): string => (Number.isFinite(at) ? new Date(at).toISOString() : 'unknown')
