@@ -84,7 +84,7 @@ export interface MailerOptions {
   readonly name?: string
   /** IP address to connect from. */
   readonly localAddress?: string
-  /** 'socks5://user:password@host:port' or 'http://host:port'. */
+  /** 'socks5://user:password@host:port', 'http://host:port' or 'https://host:port'. */
   readonly proxy?: string
   /** Connections at once (per destination domain for mx). Default 5. */
   readonly connectionsMax?: number

@@ -100,26 +100,29 @@ function readQuery(options: Mutable<MailerOptions>, query: string): void {
   }
 }
 
-/** 'socks5://user:password@host:1080', 'http://host:3128'. @throws UsageError */
+const defaultProxyPorts = { socks5: 1080, http: 3128, https: 443 } as const
+
+/** 'socks5://user:password@host:1080', 'http://host:3128', 'https://host:443'. @throws UsageError */
 export function parseProxyUrl(text: string): ProxyServer {
   const match =
-    /^(socks5h?|socks|http):\/\/(?:([^@/]*)@)?(?:\[([0-9a-f:.]+)\]|([^\s:@/[\]]+))(?::(\d{1,5}))?\/?$/i.exec(
+    /^(socks5h?|socks|https?):\/\/(?:([^@/]*)@)?(?:\[([0-9a-f:.]+)\]|([^\s:@/[\]]+))(?::(\d{1,5}))?\/?$/i.exec(
       text.trim(),
     )
   if (match === null)
     throw new UsageError(
       'proxy',
-      "must be 'socks5://host:port' or 'http://host:port', with 'user:password@' if need be",
+      "must be 'socks5://host:port', 'http://host:port' or 'https://host:port', with 'user:password@' if need be",
     )
   const [, scheme = '', credentials, ipv6, name = '', port] = match
-  const kind = scheme.toLowerCase() === 'http' ? 'http' : 'socks5'
+  const lower = scheme.toLowerCase()
+  const kind = lower === 'http' || lower === 'https' ? lower : 'socks5'
   const colon = credentials?.indexOf(':') ?? -1
   if (credentials !== undefined && colon < 1)
     throw new UsageError('proxy', "has credentials that are not 'user:password'")
   return {
     kind,
     host: ipv6 ?? name,
-    port: port === undefined ? (kind === 'http' ? 3128 : 1080) : Number(port),
+    port: port === undefined ? defaultProxyPorts[kind] : Number(port),
     ...(credentials !== undefined && {
       auth: {
         user: decodePart(credentials.slice(0, colon)),

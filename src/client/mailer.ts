@@ -162,7 +162,10 @@ class OpenMailer implements Mailer {
     this.#carrier = new Carrier({
       clock,
       random,
-      dialer: proxy === undefined ? dialer : createProxyDialer({ clock, proxy, dialer }),
+      dialer:
+        proxy === undefined
+          ? dialer
+          : createProxyDialer({ clock, proxy, dialer, ...(options.ca !== undefined && { ca: options.ca }) }),
       hostname: this.#hostname,
       auth: settings.auth,
       mechanisms: options.mechanisms,

@@ -1,8 +1,9 @@
 // Owns dialing through a proxy: a Dialer over another one that speaks SOCKS5 or HTTP CONNECT first. The proxy resolves the
-// name it is given. It refuses to go round a proxy that says no.
+// name it is given. It refuses to go round a proxy that says no. A proxy may itself be reached by TLS; its certificate must be
+// valid then, for it gets the password.
 // RFC 1928 (SOCKS5), RFC 1929 (its user and password), RFC 9110 section 9.3.6 (CONNECT), RFC 7617 (Basic).
 
-import { isIP } from 'node:net'
+import { isIP, type Socket } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import {
   type Connection,
@@ -14,11 +15,14 @@ import {
   TransportFailure,
 } from '../base/connection.ts'
 import { canonicalIp } from '../base/ip.ts'
+import { ConnectionStream } from './connection-stream.ts'
 import { formatEndpoint } from './endpoint.ts'
+import { SocketConnection } from './socket-connection.ts'
 import { lookupSystem } from './system-lookup.ts'
 
 export interface ProxyServer {
-  readonly kind: 'socks5' | 'http'
+  /** https: CONNECT within TLS. */
+  readonly kind: 'socks5' | 'http' | 'https'
   /** Name or address. */
   readonly host: string
   readonly port: number
@@ -30,6 +34,8 @@ export interface ProxyDialerOptions {
   readonly proxy: ProxyServer
   /** Reaches the proxy. */
   readonly dialer: Dialer
+  /** Extra trusted certificates for a proxy that is reached by TLS, PEM. */
+  readonly ca?: string | readonly string[]
 }
 
 const replyBytesMax = 16 * 1024
@@ -55,11 +61,15 @@ async function dialThrough(options: ProxyDialerOptions, target: DialOptions): Pr
   try {
     if (proxy.kind === 'socks5') await socks5(talk, proxy, target, name)
     else await httpConnect(talk, proxy, target, name)
-    const connection = new ProxyConnection(inner, talk, clock, { address: target.host, port: target.port })
+    const remote = { address: target.host, port: target.port }
+    const connection =
+      inner.tls === undefined
+        ? new ProxyConnection(inner, talk, clock, remote)
+        : withinTls(inner, talk.rest, clock, remote)
     if (target.tls !== undefined) {
       if (talk.rest.length > 0) throw new TransportFailure('tls', `${name}: bytes before the TLS handshake`)
       const timeoutMs = Math.max(0, Math.min(target.tls.timeoutMs, deadlineAt - clock.now()))
-      await inner.startTls({ ...target.tls, timeoutMs })
+      await connection.startTls({ ...target.tls, timeoutMs })
     }
     return connection
   } catch (error) {
@@ -71,9 +81,23 @@ async function dialThrough(options: ProxyDialerOptions, target: DialOptions): Pr
   }
 }
 
+/** TLS to the server runs within that to the proxy. */
+function withinTls(inner: Connection, first: Buffer, clock: Clock, remote: Endpoint): Connection {
+  const stream = new ConnectionStream(inner, first)
+  // A stream that has all of a socket that a connection uses.
+  return new SocketConnection(stream as unknown as Socket, { clock, remote, local: inner.local })
+}
+
 /** The first address of the proxy that answers. */
 async function reach(options: ProxyDialerOptions, target: DialOptions): Promise<Connection> {
-  const { proxy, dialer } = options
+  const { proxy, dialer, ca } = options
+  const tls = {
+    kind: 'client',
+    servername: proxy.host,
+    verify: true,
+    timeoutMs: target.timeoutMs,
+    ...(ca !== undefined && { ca }),
+  } as const
   const found = await lookupSystem(proxy.host, target.signal ?? new AbortController().signal)
   if (found.kind !== 'found') throw new TransportFailure('unreachable', `proxy: ${found.reason}`)
   let last: unknown
@@ -83,6 +107,7 @@ async function reach(options: ProxyDialerOptions, target: DialOptions): Promise<
         host: address,
         port: proxy.port,
         timeoutMs: target.timeoutMs,
+        ...(proxy.kind === 'https' && { tls }),
         ...(target.signal !== undefined && { signal: target.signal }),
         ...(target.localAddress !== undefined && { localAddress: target.localAddress }),
       })
