@@ -109,13 +109,17 @@ describe('catcher: mail', () => {
     const sink = await world.sink()
     const release = { server: `smtp://127.0.0.1:${sink.port}`, allow: ['*@real.test'], auto: true }
     const server = await catcher(world, { release })
-    await server.accept({ ...letter, to: ['a@real.test', 'b@far.test'] })
+    const id = await server.accept({ ...letter, to: ['a@real.test', 'b@far.test'] })
     await server.drained()
     assert.deepEqual(
       sink.peer.messages.map(({ rcpts }) => rcpts),
       [['RCPT TO:<a@real.test>']],
     )
-    assert.equal(await captured(server), 2)
+    const kept = (await server.report(id)).events.filter(({ data }) => data.how === 'captured')
+    assert.deepEqual(
+      kept.map(({ data }) => data.recipient),
+      ['a@real.test', 'b@far.test'],
+    )
   })
 })
 
