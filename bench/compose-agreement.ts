@@ -62,7 +62,7 @@ function readByUs(bytes: Buffer): ReadMessage {
   }
 }
 
-// CPython up to 3.12 shows a blank for each border of two encoded-words in a name.
+// CPython 3.11 shows a blank for each border of two encoded-words in a name.
 const plain = (value: unknown): string =>
   JSON.stringify(value ?? null)
     .replaceAll('\\r\\n', '\\n')

@@ -67,7 +67,7 @@ test('the cases are read by CPython', { skip: noPython, timeout: 60_000 }, () =>
   readByPython(raws).forEach((read, i) => {
     assert.deepEqual(read.defects, [], composeCases[i]?.name)
     const { to = [] } = read
-    // CPython up to 3.12 shows a blank for each border of two encoded-words in a name (RFC 2047 section 6.2 has none there).
+    // CPython 3.11 shows a blank for each border of two encoded-words in a name (RFC 2047 section 6.2 has none there).
     check(
       { ...read, to: to.map(([name, at]) => [name.replace(/ +/g, ' '), at]) },
       composeCases[i]?.want ?? {},
