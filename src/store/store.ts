@@ -5,6 +5,7 @@ import type { ScramKeys } from '../base/scram-keys.ts'
 import type { DestinationState, QueueFilter, QueueStore } from '../queue/store.ts'
 import type { BodyReader } from '../queue/transport.ts'
 import type { BodySource, Delivery, Message, MessageId, TimelineEvent } from '../queue/types.ts'
+import type { Documents, Feed, MailViews } from './mail-view.ts'
 
 /** Takes a body as it arrives; keeps up to 256 KiB in memory, spills the rest to a file. */
 export interface BodyWriter {
@@ -93,7 +94,7 @@ export interface Page<T> {
   readonly cursor?: string
 }
 
-export interface Store extends QueueStore {
+export interface Store extends QueueStore, MailViews, Feed, Documents {
   bodyWriter(id: MessageId): BodyWriter
   /** Bytes free where the store lives; undefined where it cannot be told. */
   freeBytes(): Promise<number | undefined>

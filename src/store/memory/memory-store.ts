@@ -25,7 +25,6 @@ import { bytesBody, inlineBytesMax } from '../body-file.ts'
 import { addedKind, checkChange } from '../mail-rules.ts'
 import type {
   Documents,
-  Feed,
   FeedEntry,
   MailboxCounts,
   MailChange,
@@ -35,7 +34,6 @@ import type {
   MailScope,
   MailSummary,
   MailTarget,
-  MailViews,
   StoredDocument,
 } from '../mail-view.ts'
 import type {
@@ -64,7 +62,7 @@ export interface MemoryStoreOptions {
   readonly clock: Clock
 }
 
-export function createMemoryStore(options: MemoryStoreOptions): Store & MailViews & Feed & Documents {
+export function createMemoryStore(options: MemoryStoreOptions): Store {
   return new MemoryStore(options)
 }
 
@@ -72,7 +70,7 @@ const order = (one: string, other: string): number => (one < other ? -1 : one > 
 const byKey = (one: Delivery, other: Delivery): number =>
   order(one.messageId, other.messageId) || one.seq - other.seq
 
-class MemoryStore implements Store, MailViews, Feed, Documents {
+class MemoryStore implements Store {
   readonly #clock: Clock
   readonly #messages = new Map<string, Message>()
   readonly #bodies = new Map<string, Uint8Array>()
@@ -138,7 +136,7 @@ class MemoryStore implements Store, MailViews, Feed, Documents {
     for (const row of rows) {
       if (row === undefined) continue
       const data = { mail: this.#mail.summary(row, false) }
-      this.#feed.write({ at: this.#clock.now(), kind: addedKind(row.account), messageId: row.id, data })
+      this.#feed.write({ at: row.receivedAt, kind: addedKind(row.account), messageId: row.id, data })
     }
   }
 

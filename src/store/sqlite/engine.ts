@@ -6,10 +6,12 @@ import { closeSync, existsSync, fsyncSync, mkdirSync, openSync, readdirSync, rea
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { unreachable } from '../../base/assert.ts'
-import { summarize } from '../../message/summary.ts'
 import { nextTryAt } from '../../queue/retry-curve.ts'
 import { StoreFailure } from '../../queue/store.ts'
 import { type FailureData, failureData, isCorrupt, isFatal } from './failure.ts'
+import { FeedWriter } from './feed-writer.ts'
+import { type BodyRef, MailWriter } from './mail-writer.ts'
+import { mailWriterQueries } from './mail-writer-queries.ts'
 import type { Batch, BatchReply, ChangeCells, Op } from './ops.ts'
 import { canRead, firstReadable } from './past-damage.ts'
 import {
@@ -53,19 +55,6 @@ const never = Number.MAX_SAFE_INTEGER
 
 type TakeDueQuery = Extract<Op, { kind: 'takeDue' }>['query']
 
-interface MailboxEntry {
-  readonly id: number
-  uidNext: number
-  modseq: number
-  dirty: boolean
-}
-
-interface BodyRef {
-  readonly body_id: number | null
-  readonly body_count: number
-  readonly file_name: string | null
-}
-
 export class Engine {
   readonly #db: DatabaseSync
   readonly #sql: Readonly<Record<keyof typeof writerQueries, StatementSync>>
@@ -73,11 +62,9 @@ export class Engine {
   readonly #checkpointPages: number
   readonly #pageBytes: number
   readonly #fault: EngineOptions['fault']
-  /** Touched in this transaction; emptied on rollback. */
-  readonly #mailboxes = new Map<string, MailboxEntry>()
-  readonly #dirtyMailboxes: MailboxEntry[] = []
+  readonly #feed: FeedWriter
+  readonly #mail: MailWriter
   #nextBodyId: number
-  #uidValidity: number
   /** Body files that lost their last row in this transaction. */
   #unlink: string[] = []
   /** Rows behind damaged pages, by delivery id. */
@@ -112,7 +99,16 @@ export class Engine {
       const last = db.prepare('SELECT max(id) AS id FROM body').get() as { id: number | null }
       // Ids are not used again while anything can name them, even after the newest bodies went: time moves them on.
       this.#nextBodyId = Math.max((last.id ?? 0) + 1, options.now * 1024)
-      this.#uidValidity = Math.floor(options.now / 1000)
+      const mailSql = prepareAll(db, mailWriterQueries)
+      this.#feed = new FeedWriter(mailSql)
+      const validity = db.prepare('SELECT max(uidvalidity) AS last FROM mailbox').get() as {
+        last: number | null
+      }
+      this.#mail = new MailWriter(
+        mailSql,
+        this.#feed,
+        Math.max(Math.floor(options.now / 1000), (validity.last ?? 0) + 1),
+      )
       if (isNew) syncFolder(options.dir)
       this.#sweepFiles()
     } catch (error) {
@@ -127,21 +123,29 @@ export class Engine {
       return this.#reply(
         [],
         batch.ops.map((_, i): [number, FailureData] => [i, ['failed', `stopped: ${this.#fatal}`]]),
-        [],
+        noEffects(),
       )
     const values: unknown[] = []
-    const unlink: string[] = []
+    const effects = noEffects()
     const failures: [number, FailureData][] = []
     try {
       this.#transaction(batch.ops, batch.bytes, values)
-      unlink.push(...this.#unlink)
+      this.#addEffects(effects)
     } catch (error) {
       if (isFatal(error) || (batch.ops.length === 1 && !isCorrupt(error)))
         failures.push(...this.#failAll(error, batch.ops))
-      else this.#oneByOne(batch, values, failures, unlink)
+      else this.#oneByOne(batch, values, failures, effects)
     }
     this.#maybeCheckpoint()
-    return this.#reply(values, failures, unlink)
+    return this.#reply(values, failures, effects)
+  }
+
+  /** Of a transaction that is committed. */
+  #addEffects(effects: Effects): void {
+    for (const name of this.#unlink) effects.unlink.push(name)
+    for (const id of this.#mail.gone) effects.gone.push(id)
+    effects.placed ||= this.#mail.placed
+    effects.fed ||= this.#feed.wrote
   }
 
   close(): void {
@@ -153,11 +157,15 @@ export class Engine {
     this.#db.close()
   }
 
-  #reply(values: unknown[], failures: [number, FailureData][], unlink: string[]): BatchReply {
+  #reply(values: unknown[], failures: [number, FailureData][], effects: Effects): BatchReply {
+    const { unlink, gone, placed, fed } = effects
     return {
       ...(values.some((value) => value !== undefined) && { values }),
       ...(failures.length > 0 && { failures }),
       ...(unlink.length > 0 && { unlink }),
+      ...(gone.length > 0 && { gone }),
+      ...(placed && { placed }),
+      ...(fed && { fed }),
       ...(this.#fatal !== undefined && { fatal: this.#fatal }),
     }
   }
@@ -168,14 +176,14 @@ export class Engine {
     return ops.map((_, i) => [i, failure])
   }
 
-  #oneByOne(batch: Batch, values: unknown[], failures: [number, FailureData][], unlink: string[]): void {
+  #oneByOne(batch: Batch, values: unknown[], failures: [number, FailureData][], effects: Effects): void {
     values.length = 0
     for (const [i, op] of batch.ops.entries()) {
       const value: unknown[] = []
       try {
         if (this.#fatal !== undefined) throw new StoreFailure('failed', this.#fatal)
         this.#alone(op, batch.bytes, value)
-        unlink.push(...this.#unlink)
+        this.#addEffects(effects)
       } catch (error) {
         if (isFatal(error)) this.#fatal = error instanceof Error ? error.message : String(error)
         failures.push([i, failureData(error)])
@@ -259,6 +267,8 @@ export class Engine {
 
   #transaction(ops: readonly Op[], bytes: Uint8Array, values: unknown[]): void {
     this.#unlink = []
+    this.#mail.begin()
+    this.#feed.wrote = false
     if (ops.length === 1 && ops[0]?.kind === 'checkpoint') {
       this.#checkpointAsked = true
       return
@@ -267,13 +277,13 @@ export class Engine {
     this.#sql.begin.run()
     try {
       for (const op of ops) values.push(this.#apply(op, bytes))
-      if (this.#dirtyMailboxes.length > 0) this.#writeMailboxes()
+      this.#mail.flush()
       this.#fault?.('commit')
       this.#sql.commit.run()
       this.#logPages += 6
     } catch (error) {
-      this.#mailboxes.clear()
-      this.#dirtyMailboxes.length = 0
+      this.#mail.rollback()
+      this.#feed.wrote = false
       this.#unlink = []
       if (this.#db.isTransaction) this.#sql.rollback.run()
       throw error
@@ -334,8 +344,25 @@ export class Engine {
         return
       case 'recover':
         return this.#recover()
-      case 'mailDelete':
-        return this.#mailDelete(op.keys)
+      case 'mailChange':
+        this.#logPages += op.ids.length / 4
+        return this.#mail.change(op.ids, op.change, op.now)
+      case 'mailRemove':
+        return this.#mailRemove(op.ids, op.now)
+      case 'mailboxForget':
+        return this.#mail.forget(op.account)
+      case 'feedKinds':
+        this.#feed.setKinds(op.kinds)
+        return
+      case 'feedPrune':
+        return this.#feed.prune(op.throughSeq, op.before, op.max)
+      case 'documentPut':
+        this.#logPages += 2
+        return this.#feed.putDocument(op.cells, op.ifVersion, op.now)
+      case 'documentDelete':
+        return this.#feed.deleteDocument(op.documentKind, op.key, op.now)
+      case 'documentPrune':
+        return this.#feed.pruneDocuments(op.now, op.max)
       case 'accountPut':
         this.#sql.accountPut.run(op.name, op.data)
         return
@@ -381,15 +408,20 @@ export class Engine {
     )
     this.#logPages += 2 + row.sizeBytes / this.#pageBytes
     for (const delivery of row.deliveries) this.#insertDelivery(row.id, delivery)
-    for (const [id, json] of row.otherEvents) sql.eventInsert.run(id, json)
+    if (row.events !== null) this.#feed.events(row.id, row.events)
+    for (const [id, json] of row.otherEvents) {
+      sql.eventInsert.run(id, json)
+      this.#feed.events(id, json)
+    }
     if (row.placements.length > 0) {
-      const ref: BodyRef = { body_id: bodyId, body_count: chunkCount, file_name: row.fileName }
+      const body: BodyRef = { body_id: bodyId, body_count: chunkCount, file_name: row.fileName }
       const head =
         row.fileName === null
           ? bytes.subarray(row.bodyAt, row.bodyAt + Math.min(row.sizeBytes, summaryBytesMax))
           : this.#fileHead(row.fileName)
-      for (const placement of row.placements)
-        this.#place(row.id, row.sizeBytes, row.reversePath, ref, placement, head)
+      const { id, sizeBytes, reversePath } = row
+      this.#mail.place({ id, sizeBytes, reversePath, body, head }, row.placements, true)
+      this.#logPages += 2
     } else if (row.deliveries.length === 0) this.#releaseBody(row.id)
   }
 
@@ -408,12 +440,11 @@ export class Engine {
     const sql = this.#sql
     let last = ''
     let trim = false
+    const placed = new Map<string, PlacementCells[]>()
     for (const [id, seq, update, placement] of changes) {
       if (update === null) {
-        if (placement !== null) this.#placeSettled(id, seq, placement)
+        if (placement !== null) this.#gather(placed, id, seq, placement)
         sql.deliveryDelete.run(id, seq)
-        if (last !== '' && last !== id) this.#releaseBody(last)
-        last = id
       } else {
         const [, destination, domain, state, dueAt, deadlineAt, attemptCount, data] = update
         sql.deliveryUpdate.run(destination, domain, state, dueAt, deadlineAt, attemptCount, data, id, seq)
@@ -422,10 +453,16 @@ export class Engine {
       }
     }
     this.#logPages += 2 + changes.length / 4
-    if (last !== '') this.#releaseBody(last)
     for (const [id, json] of events) {
       sql.eventInsert.run(id, json)
       if (trim) sql.eventTrim.run(id)
+      this.#feed.events(id, json)
+    }
+    for (const [id, placements] of placed) this.#placeSettled(id, placements)
+    for (const [id, , update] of changes) {
+      if (update !== null || id === last) continue
+      this.#releaseBody(id)
+      last = id
     }
     // A settle that was written and is repeated, because its answer got lost, finds its reports there.
     for (const message of newMessages)
@@ -433,89 +470,29 @@ export class Engine {
   }
 
   /** The delivery's own row says whom it was for; where it is gone, the placement was written before. */
-  #placeSettled(id: string, seq: number, placement: readonly [string, string, string, number]): void {
-    const row = this.#sql.deliveryGet.get(id, seq) as DeliveryRow | undefined
-    const message = this.#sql.messageGet.get(id) as (BodyRef & { data: string; size: number }) | undefined
-    if (row === undefined || message === undefined) return
-    const [account, mailbox, prefix, internalDate] = placement
-    this.#place(
-      id,
-      message.size,
-      messageOf(message.data).reversePath,
-      message,
-      [account, mailbox, prefix, internalDate, seq, deliveryOf(row).recipient],
-      this.#head(message),
-    )
-  }
-
-  #place(
+  #gather(
+    placed: Map<string, PlacementCells[]>,
     id: string,
-    sizeBytes: number,
-    reversePath: string,
-    ref: BodyRef,
-    placement: PlacementCells,
-    head: Uint8Array,
+    seq: number,
+    [account, mailbox, prefix, internalDate]: readonly [string, string, string, number],
   ): void {
-    const [account, mailbox, prefix, internalDate, seq, recipient] = placement
-    const box = this.#mailbox(account, mailbox)
-    const { from, to, subject } = summarize(head)
-    const inserted = this.#sql.placementInsert.run(
-      box.id,
-      box.uidNext,
-      id,
-      seq,
-      internalDate,
-      box.modseq + 1,
-      prefix,
-      sizeBytes + Buffer.byteLength(prefix),
-      ref.body_id,
-      ref.body_count,
-      ref.file_name,
-      reversePath,
-      recipient,
-      from,
-      to,
-      subject,
-    )
-    this.#logPages += 1
-    if (inserted.changes === 0) return
-    box.uidNext++
-    box.modseq++
-    if (!box.dirty) {
-      box.dirty = true
-      this.#dirtyMailboxes.push(box)
-    }
+    const row = this.#sql.deliveryGet.get(id, seq) as DeliveryRow | undefined
+    if (row === undefined) return
+    const cells: PlacementCells = [account, mailbox, prefix, internalDate, seq, deliveryOf(row).recipient]
+    const ofMessage = placed.get(id)
+    if (ofMessage === undefined) placed.set(id, [cells])
+    else ofMessage.push(cells)
   }
 
-  #mailbox(account: string, name: string): MailboxEntry {
-    const key = `${account}\n${name}`
-    const known = this.#mailboxes.get(key)
-    if (known !== undefined) return known
-    const sql = this.#sql
-    let row = sql.mailboxGet.get(account, name) as
-      | { id: number; uidnext: number; highest_modseq: number }
-      | undefined
-    if (row === undefined) {
-      const { lastInsertRowid } = sql.mailboxInsert.run(account, name, this.#uidValidity++)
-      row = { id: Number(lastInsertRowid), uidnext: 1, highest_modseq: 0 }
-    }
-    const entry = { id: row.id, uidNext: row.uidnext, modseq: row.highest_modseq, dirty: false }
-    if (this.#mailboxes.size >= 10_000) {
-      // Those that are dirty are written from their list; the others are read again when needed.
-      this.#mailboxes.clear()
-      for (const box of this.#dirtyMailboxes) this.#sql.mailboxUpdate.run(box.uidNext, box.modseq, box.id)
-      this.#dirtyMailboxes.length = 0
-    }
-    this.#mailboxes.set(key, entry)
-    return entry
-  }
-
-  #writeMailboxes(): void {
-    for (const box of this.#dirtyMailboxes) {
-      this.#sql.mailboxUpdate.run(box.uidNext, box.modseq, box.id)
-      box.dirty = false
-    }
-    this.#dirtyMailboxes.length = 0
+  #placeSettled(id: string, placements: readonly PlacementCells[]): void {
+    const message = this.#sql.messageGet.get(id) as (BodyRef & { data: string; size: number }) | undefined
+    if (message === undefined) return
+    const { reversePath } = messageOf(message.data)
+    const { body_id, body_count, file_name } = message
+    const body: BodyRef = { body_id, body_count, file_name }
+    const head = this.#head(message)
+    this.#mail.place({ id, sizeBytes: message.size, reversePath, body, head }, placements, false)
+    this.#logPages += 2
   }
 
   /** Removes the body when no live delivery and no mailbox row of the message is left. */
@@ -710,22 +687,14 @@ export class Engine {
     return count
   }
 
-  #mailDelete(keys: readonly (string | number)[]): number {
-    let count = 0
-    for (let i = 0; i < keys.length; i += 3) {
-      const box = this.#sql.mailboxGet.get(keys[i] as string, keys[i + 1] as string) as
-        | { id: number }
-        | undefined
-      if (box === undefined) continue
-      const row = this.#sql.placementDelete.get(box.id, keys[i + 2] as number) as
-        | (BodyRef & { message_id: string })
-        | undefined
-      if (row === undefined) continue
-      count++
+  #mailRemove(ids: readonly number[], now: number): number {
+    const rows = this.#mail.remove(ids, now)
+    for (const row of rows) {
       const still = this.#sql.referenced.get(row.message_id, row.message_id) as { n: number }
       if (still.n === 0) this.#removeBody(row)
     }
-    return count
+    this.#logPages += rows.length
+    return rows.length
   }
 
   #reroute(keys: readonly (string | number)[], from: string, to: string): number {
@@ -783,6 +752,16 @@ export class Engine {
     }
   }
 }
+
+/** What commits leave to be done outside: body files to remove, rows that went or came, listeners to tell. */
+interface Effects {
+  readonly unlink: string[]
+  readonly gone: number[]
+  placed: boolean
+  fed: boolean
+}
+
+const noEffects = (): Effects => ({ unlink: [], gone: [], placed: false, fed: false })
 
 function syncFolder(path: string): void {
   if (process.platform === 'win32') return

@@ -27,12 +27,16 @@ export async function openForTest(
   t: TestContext,
   options: Partial<SqliteStoreOptions> = {},
 ): Promise<TestStore> {
-  const dir = options.dir ?? (await temporaryFolder(t))
+  const dir = options.dir ?? (await mkdtemp(join(tmpdir(), 'posthouse-store-')))
   const clock = new VirtualClock()
   const open = (changed: Partial<SqliteStoreOptions>): Promise<Store> =>
     createSqliteStore({ dir, clock, log: silentLog, inThread: true, ...options, ...changed })
   let store = await open({})
-  t.after(() => store.close())
+  t.after(async () => {
+    // The store first: its threads make files.
+    await store.close()
+    if (options.dir === undefined) await rm(dir, { recursive: true, force: true })
+  })
   return {
     store,
     dir,

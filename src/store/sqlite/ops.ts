@@ -1,7 +1,9 @@
 // Owns what crosses the thread to the writer and back: operations as data, batches, replies.
 
 import type { DestinationState, DueQuery } from '../../queue/store.ts'
+import type { MailChange } from '../mail-view.ts'
 import type { FailureData } from './failure.ts'
+import type { DocumentCells } from './feed-writer.ts'
 import type { AcceptRow, DeliveryCells, DueCells, EventCells } from './rows.ts'
 
 /** messageId, seq, what it becomes (null: removed), placement on removal: account, mailbox, prefix, internalDate. */
@@ -31,7 +33,35 @@ export type Op =
   | { readonly kind: 'setDestination'; readonly state: DestinationState }
   | { readonly kind: 'clearDestination'; readonly destination: string }
   | { readonly kind: 'recover' }
-  | { readonly kind: 'mailDelete'; readonly keys: readonly (string | number)[] }
+  /** ids are those of rows (mail.id), here and below. */
+  | {
+      readonly kind: 'mailChange'
+      readonly ids: readonly number[]
+      readonly change: MailChange
+      readonly now: number
+    }
+  | { readonly kind: 'mailRemove'; readonly ids: readonly number[]; readonly now: number }
+  | { readonly kind: 'mailboxForget'; readonly account: string }
+  | { readonly kind: 'feedKinds'; readonly kinds: readonly string[] }
+  | {
+      readonly kind: 'feedPrune'
+      readonly throughSeq: number | null
+      readonly before: number | null
+      readonly max: number
+    }
+  | {
+      readonly kind: 'documentPut'
+      readonly cells: DocumentCells
+      readonly ifVersion: number | null
+      readonly now: number
+    }
+  | {
+      readonly kind: 'documentDelete'
+      readonly documentKind: string
+      readonly key: string
+      readonly now: number
+    }
+  | { readonly kind: 'documentPrune'; readonly now: number; readonly max: number }
   | { readonly kind: 'accountPut'; readonly name: string; readonly data: string }
   | { readonly kind: 'accountDelete'; readonly name: string }
   | {
@@ -68,6 +98,11 @@ export interface BatchReply {
   readonly failures?: readonly (readonly [index: number, failure: FailureData])[]
   /** Body files that no row names any more. */
   readonly unlink?: readonly string[]
+  /** Rows of kept mail that went (mail.id), and whether some were added: what the index follows. */
+  readonly gone?: readonly number[]
+  readonly placed?: boolean
+  /** Entries of the feed were written. */
+  readonly fed?: boolean
   /** The store must not be used any more. */
   readonly fatal?: string
 }

@@ -5,6 +5,7 @@ import type { Clock } from '../../base/clock.ts'
 import { StoreFailure } from '../../queue/store.ts'
 import { Engine, type EngineOptions } from './engine.ts'
 import { type FailureData, failureData } from './failure.ts'
+import { Indexer, type IndexerOptions, type IndexStep, type IndexStepAnswer, removeIndex } from './indexer.ts'
 import type { Batch, BatchReply } from './ops.ts'
 import { type Query, Reader } from './reader.ts'
 import type { WorkerData } from './worker.ts'
@@ -18,6 +19,13 @@ export interface WriterPort {
 export interface ReaderPort {
   ask(query: Query): Promise<unknown>
   close(): Promise<void>
+}
+
+export interface IndexerPort {
+  /** One at a time. */
+  step(step: IndexStep): Promise<IndexStepAnswer>
+  /** Closes the index; `drop` removes its files, so that the next one begins anew. */
+  close(drop?: boolean): Promise<void>
 }
 
 type Answer = { readonly value: unknown } | { readonly failure: FailureData }
@@ -71,6 +79,62 @@ export async function openReader(
         worker.postMessage(query)
       }),
     close: () => closeWorker(worker),
+  }
+}
+
+/** `onEnd`: the thread ended by itself; `reading` is the message it was at, where it was told to say so. */
+export async function openIndexer(
+  options: IndexerOptions & { readonly isCareful: boolean },
+  place: { readonly inThread: boolean; readonly onEnd: (error: Error, reading: string | undefined) => void },
+): Promise<IndexerPort> {
+  const { dir, avoid = [], isCareful } = options
+  if (place.inThread) return inThreadIndexer(new Indexer({ dir, avoid }), dir)
+  let waiting:
+    | { readonly resolve: (answer: IndexStepAnswer) => void; readonly reject: (error: Error) => void }
+    | undefined
+  let reading: string | undefined
+  const worker = await startWorker({ kind: 'indexer', dir, avoid, isCareful }, (error) => {
+    waiting?.reject(error)
+    place.onEnd(error, reading)
+  })
+  worker.on('message', (answer: Answer | { readonly reading: string }) => {
+    if ('reading' in answer) {
+      reading = answer.reading
+      return
+    }
+    reading = undefined
+    const answered = waiting
+    waiting = undefined
+    if ('failure' in answer) answered?.reject(new StoreFailure(...answer.failure))
+    else answered?.resolve(answer.value as IndexStepAnswer)
+  })
+  return {
+    step: (step) =>
+      new Promise((resolve, reject) => {
+        if (ended.has(worker)) return reject(new StoreFailure('failed', "the store's indexer thread ended"))
+        waiting = { resolve, reject }
+        worker.postMessage(step)
+      }),
+    async close(drop = false) {
+      await closeWorker(worker)
+      if (drop) removeIndex(dir)
+    },
+  }
+}
+
+function inThreadIndexer(indexer: Indexer, dir: string): IndexerPort {
+  return {
+    async step(step) {
+      try {
+        return indexer.step(step)
+      } catch (error) {
+        throw new StoreFailure(...failureData(error))
+      }
+    },
+    async close(drop = false) {
+      indexer.close()
+      if (drop) removeIndex(dir)
+    },
   }
 }
 

@@ -7,9 +7,11 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { unreachable } from '../../base/assert.ts'
 import type { DestinationState } from '../../queue/store.ts'
 import { StoreFailure } from '../../queue/store.ts'
-import type { MailListItem, MessageView, QueueStats } from '../store.ts'
+import type { MailScope, MailSummary } from '../mail-view.ts'
+import type { MessageView, QueueStats } from '../store.ts'
 import { databaseName } from './engine.ts'
 import { isCorrupt } from './failure.ts'
+import { type MailQueryOp, MailReader } from './mail-reader.ts'
 import { canRead, firstReadable } from './past-damage.ts'
 import { readerQueries } from './reader-queries.ts'
 import {
@@ -55,22 +57,19 @@ export type Query =
   | { readonly kind: 'view'; readonly messageId: string }
   | { readonly kind: 'recent'; readonly before: string; readonly limit: number }
   | { readonly kind: 'body'; readonly messageId: string; readonly inlineBytesMax: number }
-  | { readonly kind: 'mailboxes'; readonly account: string | null; readonly mailbox: string | null }
+  | MailQueryOp
+  | { readonly kind: 'mailRead'; readonly messageId: string; readonly scope: MailScope }
+  /** The file of the index, beside the mail; null: none. */
+  | { readonly kind: 'attachIndex'; readonly path: string | null }
+  | { readonly kind: 'feedRead'; readonly after: number; readonly limit: number }
+  | { readonly kind: 'feedHead' }
+  | { readonly kind: 'documentGet'; readonly documentKind: string; readonly key: string }
   | {
-      readonly kind: 'mailOfBox'
-      readonly mailboxId: number
-      readonly belowUid: number
+      readonly kind: 'documentList'
+      readonly documentKind: string
+      readonly after: string
       readonly limit: number
     }
-  | {
-      readonly kind: 'mailScan'
-      readonly below: readonly [string, number, number]
-      /** null: any. */
-      readonly mailboxIds: readonly number[] | null
-      readonly limit: number
-    }
-  | { readonly kind: 'mailFind'; readonly messageId: string }
-  | { readonly kind: 'mailAt'; readonly account: string; readonly mailbox: string; readonly uid: number }
   | { readonly kind: 'accountGet'; readonly name: string }
   | { readonly kind: 'accountList' }
   | { readonly kind: 'routeScan'; readonly after: DeliveryKey }
@@ -99,24 +98,29 @@ export interface BodyAnswer {
   readonly fileName?: string
 }
 
-interface MailRow {
-  readonly mailbox_id: number
-  readonly account: string
-  readonly name: string
+export interface MailReadAnswer {
+  readonly summary: MailSummary
   readonly uid: number
-  readonly message_id: string
   readonly seq: number
-  readonly internal_date: number
-  readonly size: number
   readonly prefix: string
-  readonly reverse_path: string
-  readonly recipient: string
-  readonly header_from: string
-  readonly header_to: string
-  readonly header_subject: string
-  readonly body_id: number | null
-  readonly body_count: number
-  readonly file_name: string | null
+  readonly body: BodyAnswer
+}
+
+export interface FeedRow {
+  readonly seq: number
+  readonly at: number
+  readonly kind: string
+  readonly message_id: string | null
+  readonly data: string
+}
+
+export interface DocumentRow {
+  readonly kind: string
+  readonly key: string
+  readonly data: string
+  readonly version: number
+  readonly updated_at: number
+  readonly expires_at: number | null
 }
 
 interface DestinationRow {
@@ -132,12 +136,14 @@ interface DestinationRow {
 export class Reader {
   readonly #db: DatabaseSync
   readonly #sql: Readonly<Record<keyof typeof readerQueries, StatementSync>>
+  readonly #mail: MailReader
 
   /** The writer must have opened the file before. */
   constructor(dir: string) {
     this.#db = new DatabaseSync(join(dir, databaseName), { readOnly: true, timeout: 2000 })
     this.#db.exec('PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;')
     this.#sql = prepareAll(this.#db, readerQueries)
+    this.#mail = new MailReader(this.#db)
   }
 
   close(): void {
@@ -165,20 +171,31 @@ export class Reader {
         return this.#recent(query.before, query.limit)
       case 'body':
         return this.#body(query.messageId, query.inlineBytesMax)
-      case 'mailboxes':
-        return this.#sql.mailboxes.all(query.account, query.mailbox).map((row) => (row as { id: number }).id)
-      case 'mailOfBox':
-        return (
-          this.#sql.mailOfBox.all(query.mailboxId, query.belowUid, query.limit) as unknown as MailRow[]
-        ).map(mailItem)
-      case 'mailScan':
-        return this.#mailScan(query.below, query.mailboxIds, query.limit)
+      case 'mailPage':
+      case 'mailKeys':
+      case 'mailCounts':
+      case 'mailTags':
+      case 'mailboxCounts':
       case 'mailFind':
-        return this.#mail(this.#sql.mailFind.get(query.messageId) as MailRow | undefined)
       case 'mailAt':
-        return this.#mail(
-          this.#sql.mailAt.get(query.account, query.mailbox, query.uid) as MailRow | undefined,
-        )
+      case 'mailSurplus':
+        return this.#mail.answer(query)
+      case 'mailRead':
+        return this.#mailRead(query.messageId, query.scope)
+      case 'attachIndex':
+        return this.#mail.attach(query.path ?? undefined)
+      case 'feedRead':
+        return this.#sql.feedAfter.all(query.after, query.limit).map((row) => ({ ...row }))
+      case 'feedHead':
+        return (this.#sql.feedHead.get() as { seq: number } | undefined)?.seq ?? 0
+      case 'documentGet': {
+        const row = this.#sql.documentGet.get(query.documentKind, query.key)
+        return row && { ...row }
+      }
+      case 'documentList':
+        return this.#sql.documentList
+          .all(query.documentKind, query.after, query.limit)
+          .map((row) => ({ ...row }))
       case 'accountGet':
         return (this.#sql.accountGet.get(query.name) as { data: string } | undefined)?.data
       case 'accountList':
@@ -411,30 +428,12 @@ export class Reader {
     return { sizeBytes, bytes }
   }
 
-  #mail(row: MailRow | undefined): { item: MailListItem; prefix: string; body: BodyAnswer } | undefined {
-    if (row === undefined) return undefined
+  #mailRead(messageId: string, scope: MailScope): MailReadAnswer | undefined {
+    const found = this.#mail.find(messageId, scope)
+    if (found === undefined) return undefined
+    const { row, summary, uid, seq } = found
     const sizeBytes = row.size - Buffer.byteLength(row.prefix)
-    return { item: mailItem(row), prefix: row.prefix, body: this.#bytes(row.message_id, sizeBytes, row) }
-  }
-
-  #mailScan(
-    below: readonly [string, number, number],
-    mailboxIds: readonly number[] | null,
-    limit: number,
-  ): { items: MailListItem[]; next?: readonly [string, number, number] } {
-    const items: MailListItem[] = []
-    const wanted = mailboxIds === null ? undefined : new Set(mailboxIds)
-    let seen = 0
-    for (const key of this.#sql.mailScan.iterate(...below)) {
-      const { message_id, seq, mailbox_id, uid } = key as unknown as MailRow
-      if (wanted === undefined || wanted.has(mailbox_id)) {
-        const row = this.#sql.mailRow.get(mailbox_id, uid) as MailRow | undefined
-        if (row !== undefined) items.push(mailItem(row))
-      }
-      if (items.length >= limit || ++seen >= scanRowsMax)
-        return { items, next: [message_id, seq, mailbox_id] }
-    }
-    return { items }
+    return { summary, uid, seq, prefix: row.prefix, body: this.#bytes(messageId, sizeBytes, row) }
   }
 
   #routeScan(after: DeliveryKey): Scan<readonly [string, string]> {
@@ -508,19 +507,4 @@ const destinationOf = (row: DestinationRow): DestinationState => ({
   blockedUntil: row.blocked_until,
   downSince: row.down_since,
   lastError: row.last_error,
-})
-
-const mailItem = (row: MailRow): MailListItem => ({
-  account: row.account,
-  mailbox: row.name,
-  uid: row.uid,
-  messageId: row.message_id,
-  seq: row.seq,
-  internalDate: row.internal_date,
-  sizeBytes: row.size,
-  reversePath: row.reverse_path,
-  recipient: row.recipient,
-  from: row.header_from,
-  to: row.header_to,
-  subject: row.header_subject,
 })

@@ -43,7 +43,7 @@ test('a file goes forward with a copy kept, one step back with the way stored in
   await newStore.close()
 
   await assert.rejects(reopen(), (error: Error) =>
-    /newer version \(schema 2, this program knows 1\)/.test(error.message),
+    error.message.includes(`newer version (schema ${next.version}, this program knows ${migrations.length})`),
   )
   assert.equal(downgradeStore(dir), migrations.length)
   const db = new DatabaseSync(path)
@@ -57,7 +57,7 @@ test('a file goes forward with a copy kept, one step back with the way stored in
 test('there is no way back from the first version', async (t) => {
   const path = join(await temporaryFolder(t), 'x.db')
   const db = new DatabaseSync(path)
-  migrate(db, path)
+  migrate(db, path, migrations.slice(0, 1))
   assert.throws(() => downgrade(db, path), /no way back/)
   db.close()
 })

@@ -5,6 +5,7 @@ import { closeSync, copyFileSync, existsSync, fsyncSync, openSync, rmSync } from
 import { DatabaseSync } from 'node:sqlite'
 import { assert } from '../../base/assert.ts'
 import { StoreFailure } from '../../queue/store.ts'
+import { mailDown, mailUp } from './schema-mail.ts'
 
 export interface Migration {
   /** 1.. without gaps; PRAGMA user_version after it. */
@@ -21,7 +22,7 @@ export interface Migration {
  *   that mail delivered at the first try never touches them. state: 0 waiting, 1 active, 2 held, 3 quarantined.
  * destination: `due_at` is at most the earliest due_at of its waiting rows, `ready_at` the later of it and blocked_until:
  *   a million deferred deliveries to a blocked destination are one row beyond the horizon.
- * mailbox_message: together with delivery the only references to a body.
+ * mailbox_message: together with delivery the only references to a body. Since version 2: mail (schema-mail.ts).
  */
 export const migrations: readonly Migration[] = [
   {
@@ -70,6 +71,7 @@ CREATE TABLE quarantine (
 `,
     down: '',
   },
+  { version: 2, up: mailUp, down: mailDown },
 ]
 
 const userVersion = (db: DatabaseSync): number =>

@@ -14,6 +14,19 @@ import type { BodyReader } from '../../queue/transport.ts'
 import type { BodySource, Message, MessageId, NewMessage } from '../../queue/types.ts'
 import { bytesBody, FileBodyWriter, fileBody, inlineBytesMax } from '../body-file.ts'
 import type {
+  Documents,
+  FeedEntry,
+  MailboxCounts,
+  MailChange,
+  MailCounts,
+  MailPage,
+  MailPageQuery,
+  MailScope,
+  MailSummary,
+  MailTarget,
+  StoredDocument,
+} from '../mail-view.ts'
+import type {
   AccountRow,
   BodyWriter,
   MailListItem,
@@ -26,6 +39,7 @@ import type {
   Store,
 } from '../store.ts'
 import { bodiesFolder, databaseName, type EngineOptions } from './engine.ts'
+import { IndexRunner } from './index-runner.ts'
 import { lockFolder } from './lock.ts'
 import type { BatchReply, ChangeCells, Op } from './ops.ts'
 import { openReader, openWriter, type ReaderPort, type WriterPort } from './port.ts'
@@ -46,6 +60,7 @@ import {
   stateWaiting,
 } from './rows.ts'
 import { downgradeFile } from './schema.ts'
+import { SqliteMail } from './sqlite-mail.ts'
 
 export interface SqliteStoreOptions extends Omit<EngineOptions, 'now'> {
   readonly clock: Clock
@@ -126,6 +141,8 @@ class SqliteStore implements Store {
   readonly #writer: WriterPort
   readonly #reader: ReaderPort
   readonly #unlock: () => void
+  readonly #index: IndexRunner
+  readonly #mail: SqliteMail
   #pending: Pending[] = []
   #inFlight: readonly Pending[] = []
   #scheduled = false
@@ -148,6 +165,16 @@ class SqliteStore implements Store {
     this.#writer = writer
     this.#reader = reader
     this.#unlock = unlock
+    const { dir, clock, log, inThread = false } = options
+    this.#index = new IndexRunner({ dir, inThread, clock, log, reader })
+    this.#mail = new SqliteMail({
+      clock,
+      index: this.#index,
+      ask: (query) => this.#ask(query),
+      write: (op) => this.#write(op),
+      body: (answer) => this.#body(answer),
+      quarantine: (source, key, reason) => this.#quarantine(source, key, reason),
+    })
   }
 
   // ---- the writer's queue
@@ -221,6 +248,9 @@ class SqliteStore implements Store {
     // Settling twice is harmless: those that failed are rejected already.
     for (let i = 0; i < batch.length; i++) (batch[i] as Pending).resolve(values?.[i])
     if (reply.unlink !== undefined) for (const name of reply.unlink) this.#removeFile(name)
+    if (reply.placed === true || reply.gone !== undefined)
+      this.#index.committed(reply.placed === true, reply.gone ?? [])
+    if (reply.fed === true) this.#mail.fed()
     if (this.#pending.length > 0) this.#schedule()
     else {
       this.#idleAt = this.#clock.now()
@@ -471,65 +501,124 @@ class SqliteStore implements Store {
     return this.#ask({ kind: 'recent', before: cursor ?? lastKey, limit })
   }
 
-  async mailList(query: MailQuery): Promise<Page<MailListItem>> {
-    const anyBox = query.account === undefined && query.mailbox === undefined
-    let boxes: number[] | null = null
-    if (!anyBox) {
-      boxes = await this.#ask<number[]>({
-        kind: 'mailboxes',
-        account: query.account ?? null,
-        mailbox: query.mailbox ?? null,
-      })
-      if (boxes.length === 0) return { items: [] }
-    }
-    const only = boxes?.length === 1 ? boxes[0] : undefined
-    if (only !== undefined) return this.#mailOfBox(only, query)
-    const items: MailListItem[] = []
-    let below: readonly [string, number, number] | undefined =
-      query.cursor === undefined ? [lastKey, 0, 0] : mailKeyOf(query.cursor)
-    while (below !== undefined && items.length < query.limit) {
-      const limit = query.limit - items.length
-      const page: { items: MailListItem[]; next?: readonly [string, number, number] } = await this.#ask({
-        kind: 'mailScan',
-        below,
-        mailboxIds: boxes,
-        limit,
-      })
-      items.push(...page.items)
-      below = page.next
-    }
-    return { items, ...(below !== undefined && { cursor: below.join('.') }) }
+  mailList(query: MailQuery): Promise<Page<MailListItem>> {
+    return this.#mail.mailList(query)
   }
 
-  async #mailOfBox(mailboxId: number, query: MailQuery): Promise<Page<MailListItem>> {
-    const { limit, cursor } = query
-    const belowUid = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
-    if (!Number.isSafeInteger(belowUid)) throw new StoreFailure('failed', 'not a cursor of this list')
-    const items = await this.#ask<MailListItem[]>({ kind: 'mailOfBox', mailboxId, belowUid, limit })
-    const last = items.at(-1)
-    return { items, ...(items.length === limit && last !== undefined && { cursor: String(last.uid) }) }
-  }
-
-  async mailOpen(
+  mailOpen(
     which:
       | { readonly messageId: MessageId }
       | { readonly account: string; readonly mailbox: string; readonly uid: number },
   ): Promise<
     { readonly item: MailListItem; readonly prefix: string; readonly body: BodyReader } | undefined
   > {
-    const found = await this.#ask<{ item: MailListItem; prefix: string; body: BodyAnswer } | undefined>(
-      'messageId' in which
-        ? { kind: 'mailFind', messageId: which.messageId }
-        : { kind: 'mailAt', account: which.account, mailbox: which.mailbox, uid: which.uid },
-    )
-    return found && { item: found.item, prefix: found.prefix, body: this.#body(found.body) }
+    return this.#mail.mailOpen(which)
   }
 
-  async mailDelete(
+  mailDelete(
     which: readonly { readonly account: string; readonly mailbox: string; readonly uid: number }[],
   ): Promise<number> {
-    const keys = which.flatMap(({ account, mailbox, uid }) => [account, mailbox, uid])
-    return (await this.#write({ kind: 'mailDelete', keys })) as number
+    return this.#mail.mailDelete(which)
+  }
+
+  mailPage(query: MailPageQuery): Promise<MailPage> {
+    return this.#mail.mailPage(query)
+  }
+
+  mailCounts(scope: MailScope): Promise<MailCounts> {
+    return this.#mail.mailCounts(scope)
+  }
+
+  mailboxes(account?: string): Promise<readonly MailboxCounts[]> {
+    return this.#mail.mailboxes(account)
+  }
+
+  mailTags(scope: MailScope): Promise<readonly { readonly tag: string; readonly count: number }[]> {
+    return this.#mail.mailTags(scope)
+  }
+
+  mailSummary(id: MessageId, scope?: MailScope): Promise<MailSummary | undefined> {
+    return this.#mail.mailSummary(id, scope)
+  }
+
+  mailRead(
+    id: MessageId,
+    scope?: MailScope,
+  ): Promise<
+    { readonly summary: MailSummary; readonly prefix: string; readonly body: BodyReader } | undefined
+  > {
+    return this.#mail.mailRead(id, scope)
+  }
+
+  mailChange(
+    target: MailTarget,
+    change: MailChange,
+    max?: number,
+  ): Promise<{ readonly count: number; readonly more: boolean }> {
+    return this.#mail.mailChange(target, change, max)
+  }
+
+  mailRemove(target: MailTarget, max?: number): Promise<{ readonly count: number; readonly more: boolean }> {
+    return this.#mail.mailRemove(target, max)
+  }
+
+  mailTrim(
+    account: string,
+    bounds: { readonly before?: number; readonly messagesMax?: number; readonly bytesMax?: number },
+    max: number,
+  ): Promise<number> {
+    return this.#mail.mailTrim(account, bounds, max)
+  }
+
+  mailboxRemove(account: string): Promise<number> {
+    return this.#mail.mailboxRemove(account)
+  }
+
+  feedKinds(kinds: readonly string[]): void {
+    this.#mail.feedKinds(kinds)
+  }
+
+  feedRead(after: number, limit: number): Promise<readonly FeedEntry[]> {
+    return this.#mail.feedRead(after, limit)
+  }
+
+  feedHead(): Promise<number> {
+    return this.#mail.feedHead()
+  }
+
+  feedPrune(options: {
+    readonly throughSeq?: number
+    readonly before?: number
+    readonly max: number
+  }): Promise<number> {
+    return this.#mail.feedPrune(options)
+  }
+
+  onFeed(listener: () => void): () => void {
+    return this.#mail.onFeed(listener)
+  }
+
+  documentPut(
+    document: Parameters<Documents['documentPut']>[0],
+    ifVersion?: number,
+  ): Promise<StoredDocument | undefined> {
+    return this.#mail.documentPut(document, ifVersion)
+  }
+
+  documentGet(kind: string, key: string): Promise<StoredDocument | undefined> {
+    return this.#mail.documentGet(kind, key)
+  }
+
+  documentList(kind: string, limit: number, after?: string): Promise<readonly StoredDocument[]> {
+    return this.#mail.documentList(kind, limit, after)
+  }
+
+  documentDelete(kind: string, key: string): Promise<boolean> {
+    return this.#mail.documentDelete(kind, key)
+  }
+
+  documentPrune(now: number, max: number): Promise<number> {
+    return this.#mail.documentPrune(now, max)
   }
 
   async accountPut(row: AccountRow): Promise<void> {
@@ -637,6 +726,7 @@ class SqliteStore implements Store {
     if (this.#pending.length > 0 || this.#inFlight.length > 0)
       if (this.#fatal === undefined) await new Promise<void>((resolve) => (this.#whenDrained = resolve))
     for (const writer of [...this.#spilled.values()]) writer.abort()
+    await this.#index.close()
     await this.#reader.close()
     await this.#writer.close()
     this.#unlock()
@@ -663,13 +753,6 @@ function keyOf(cursor: string): DeliveryKey {
   const id = parseDeliveryId(cursor)
   if (id?.seq === undefined) throw new StoreFailure('failed', 'not a cursor of this list')
   return [id.messageId, id.seq]
-}
-
-function mailKeyOf(cursor: string): readonly [string, number, number] {
-  const [id, seq, box] = cursor.split('.')
-  if (id === undefined || seq === undefined || box === undefined)
-    throw new StoreFailure('failed', 'not a cursor of this list')
-  return [id, Number(seq), Number(box)]
 }
 
 function accountJson(row: AccountRow): string {

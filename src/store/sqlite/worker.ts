@@ -1,15 +1,25 @@
 // Owns the shell around the engine and the reader when they run in a thread of their own: messages in, messages out.
 
+import { readlinkSync } from 'node:fs'
+import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../../base/assert.ts'
 import { Engine, type EngineOptions } from './engine.ts'
 import { failureData } from './failure.ts'
+import { Indexer, type IndexStep } from './indexer.ts'
 import type { Batch } from './ops.ts'
 import { type Query, Reader } from './reader.ts'
 
 export type WorkerData =
   | { readonly kind: 'writer'; readonly options: EngineOptions }
   | { readonly kind: 'reader'; readonly dir: string }
+  | {
+      readonly kind: 'indexer'
+      readonly dir: string
+      readonly avoid: readonly string[]
+      /** Say which message is being read: one of them ended the thread before. */
+      readonly isCareful: boolean
+    }
 
 const port = parentPort
 assert(port !== null, 'worker.ts runs as a worker')
@@ -17,7 +27,8 @@ const data = workerData as WorkerData
 
 try {
   if (data.kind === 'writer') serveWriter(new Engine(data.options))
-  else serveReader(new Reader(data.dir))
+  else if (data.kind === 'reader') serveReader(new Reader(data.dir))
+  else serveIndexer(data)
   port.postMessage('ready')
 } catch (error) {
   port.postMessage({ failure: failureData(error) })
@@ -46,4 +57,35 @@ function serveReader(reader: Reader): void {
       port.postMessage({ failure: failureData(error) })
     }
   })
+}
+
+function serveIndexer({ dir, avoid, isCareful }: WorkerData & { readonly kind: 'indexer' }): void {
+  stepBack()
+  const indexer = new Indexer({
+    dir,
+    avoid,
+    ...(isCareful && { onMessage: (reading: string) => port?.postMessage({ reading }) }),
+  })
+  port?.on('message', (step: IndexStep | 'close') => {
+    if (step === 'close') {
+      indexer.close()
+      port.close()
+      return
+    }
+    try {
+      port.postMessage({ value: indexer.step(step) })
+    } catch (error) {
+      port.postMessage({ failure: failureData(error) })
+    }
+  })
+}
+
+/** Where threads have priorities of their own (Linux), this one comes after all that answers somebody. */
+function stepBack(): void {
+  try {
+    const [, thread] = /\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self')) ?? []
+    if (thread !== undefined) setPriority(Number(thread), constants.priority.PRIORITY_BELOW_NORMAL)
+  } catch {
+    // Everywhere else it shares the processor as all do.
+  }
 }

@@ -23,12 +23,12 @@ export const writerQueries = {
   /** No row while anything refers to the body. */
   bodyUnreferenced: `SELECT body_id, body_count, file_name FROM message WHERE id = ?1
       AND NOT EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1)
-      AND NOT EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?1)`,
+      AND NOT EXISTS (SELECT 1 FROM mail WHERE message_id = ?1)`,
   referenced: `SELECT EXISTS (SELECT 1 FROM delivery WHERE message_id = ?)
-      OR EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?) AS n`,
+      OR EXISTS (SELECT 1 FROM mail WHERE message_id = ?) AS n`,
   fileReferenced: `SELECT EXISTS (SELECT 1 FROM message WHERE id = ?1 AND file_name = ?1 AND
         EXISTS (SELECT 1 FROM delivery WHERE message_id = ?1))
-      OR EXISTS (SELECT 1 FROM mailbox_message WHERE message_id = ?2 AND file_name = ?2) AS n`,
+      OR EXISTS (SELECT 1 FROM mail WHERE message_id = ?2 AND file_name = ?2) AS n`,
   messageInsert: `INSERT INTO message (id, received_at, size, body_id, body_count, file_name, data, events)
       VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
   messageGet: 'SELECT data, size, body_id, body_count, file_name FROM message WHERE id = ?',
@@ -89,16 +89,6 @@ export const writerQueries = {
       ON CONFLICT (name) DO UPDATE SET due_at = excluded.due_at, ready_at = max(blocked_until, excluded.due_at)`,
   destinationsForget:
     'DELETE FROM destination WHERE due_at IS NULL AND failure_count = 0 AND blocked_until = 0',
-  mailboxGet: 'SELECT id, uidnext, highest_modseq FROM mailbox WHERE account = ? AND name = ?',
-  mailboxInsert: `INSERT INTO mailbox (account, name, uidvalidity, uidnext, highest_modseq)
-      VALUES (?, ?, ?, 1, 0)`,
-  mailboxUpdate: 'UPDATE mailbox SET uidnext = ?, highest_modseq = ? WHERE id = ?',
-  placementInsert: `INSERT INTO mailbox_message (mailbox_id, uid, message_id, seq, internal_date, modseq,
-      prefix, size, body_id, body_count, file_name, reverse_path, recipient, header_from, header_to, header_subject)
-      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-      ON CONFLICT (message_id, seq, mailbox_id) DO NOTHING`,
-  placementDelete: `DELETE FROM mailbox_message WHERE mailbox_id = ? AND uid = ?
-      RETURNING message_id, body_id, body_count, file_name`,
   accountPut:
     'INSERT INTO account (name, data) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET data = excluded.data',
   accountDelete: 'DELETE FROM account WHERE name = ?',

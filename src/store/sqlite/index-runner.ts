@@ -1,0 +1,184 @@
+// Owns when the search index is written: behind each commit that placed mail, one step at a time, in the indexer's thread;
+// or, where everything runs in the caller's thread, when somebody asks for it. A fault of the index is never one of the
+// mail: it is logged, tried again, and where the index is damaged it is made anew.
+
+import { join } from 'node:path'
+import type { Clock, Timer } from '../../base/clock.ts'
+import type { Log } from '../../base/log.ts'
+import { StoreFailure } from '../../queue/store.ts'
+import { indexName } from './indexer.ts'
+import { type IndexerPort, openIndexer, type ReaderPort } from './port.ts'
+
+export interface IndexRunnerOptions {
+  readonly dir: string
+  readonly inThread: boolean
+  readonly clock: Clock
+  readonly log: Log
+  readonly reader: ReaderPort
+}
+
+const retryMs = 5000
+/** After damage: soon, but never at once and for ever. */
+const anewMs = 100
+/** How long a question waits for what is not indexed yet. */
+const waitMs = 1000
+/** Ids of removed rows that are remembered for the index; beyond, leftovers are only found at the next start. */
+const goneMax = 1_000_000
+const avoidMax = 1000
+
+export class IndexRunner {
+  readonly #options: IndexRunnerOptions
+  #port: IndexerPort | undefined
+  /** Commits that placed mail, and of those the ones that the index has seen. */
+  #placed = 1
+  #indexed = 0
+  #gone: number[] = []
+  #running: Promise<void> | undefined
+  #timer: Timer | undefined
+  readonly #waiting = new Set<() => void>()
+  #isCareful = false
+  #avoid: string[] = []
+  #closed = false
+  #lastError: Error | undefined
+  /** The last removal of a damaged index. */
+  #dropping: Promise<unknown> = Promise.resolve()
+
+  constructor(options: IndexRunnerOptions) {
+    this.#options = options
+    if (!options.inThread) this.#run()
+  }
+
+  /** After a commit. */
+  committed(placed: boolean, gone: readonly number[]): void {
+    if (placed) this.#placed++
+    for (const id of gone) if (this.#gone.length < goneMax) this.#gone.push(id)
+    if (!this.#options.inThread) this.#run()
+  }
+
+  /** Resolves when all that was committed before is in the index, or after a second. */
+  async caughtUp(): Promise<void> {
+    const wanted = this.#placed
+    if (this.#indexed >= wanted || this.#closed) return
+    if (this.#options.inThread) {
+      this.#timer?.cancel()
+      this.#timer = undefined
+    }
+    this.#run()
+    await new Promise<void>((resolve) => {
+      const look = (): void => {
+        if (this.#indexed < wanted && this.#timer === undefined && !this.#closed) return
+        timer.cancel()
+        this.#waiting.delete(look)
+        resolve()
+      }
+      const timer = this.#options.clock.setTimer(waitMs, () => {
+        this.#waiting.delete(look)
+        resolve()
+      })
+      this.#waiting.add(look)
+      look()
+    })
+  }
+
+  /** Why there is no index, where there is none. */
+  get failure(): Error | undefined {
+    return this.#lastError
+  }
+
+  /** The index was found damaged by somebody who read it. */
+  damaged(error: Error): void {
+    this.#failed(error, true)
+  }
+
+  #run(): void {
+    if (this.#running !== undefined || this.#timer !== undefined || this.#closed) return
+    if (this.#indexed >= this.#placed && this.#gone.length === 0) return
+    this.#running = this.#steps()
+      .catch((error: Error) => this.#failed(error, error instanceof StoreFailure && error.code === 'corrupt'))
+      .finally(() => {
+        this.#running = undefined
+        for (const look of [...this.#waiting]) look()
+        this.#run()
+      })
+  }
+
+  async #steps(): Promise<void> {
+    this.#port ??= await this.#open()
+    for (;;) {
+      const seen = this.#placed
+      const gone = this.#gone
+      this.#gone = []
+      let more: boolean
+      try {
+        more = (await this.#port.step({ gone })).more
+      } catch (error) {
+        this.#gone = [...gone, ...this.#gone]
+        throw error
+      }
+      this.#lastError = undefined
+      if (!more) {
+        this.#indexed = seen
+        for (const look of [...this.#waiting]) look()
+        if (this.#placed === seen && this.#gone.length === 0) return
+      }
+      if (this.#closed) return
+    }
+  }
+
+  async #open(): Promise<IndexerPort> {
+    const { dir, inThread, reader } = this.#options
+    await this.#dropping
+    const port = await openIndexer(
+      { dir, avoid: this.#avoid, isCareful: this.#isCareful },
+      { inThread, onEnd: (error, reading) => this.#ended(error, reading) },
+    )
+    try {
+      await reader.ask({ kind: 'attachIndex', path: join(dir, indexName) })
+    } catch (error) {
+      await port.close()
+      throw error
+    }
+    return port
+  }
+
+  #ended(error: Error, reading: string | undefined): void {
+    this.#port = undefined
+    // The next thread says which message it is at, and the one after that leaves it out.
+    this.#isCareful = true
+    if (reading !== undefined && this.#avoid.length < avoidMax) this.#avoid.push(reading)
+    if (this.#running === undefined) this.#failed(error, false)
+  }
+
+  /** Tried again later; `anew`: from the beginning. */
+  #failed(error: Error, anew: boolean): void {
+    if (this.#closed) return
+    this.#lastError = error
+    this.#options.log.error({ cause: error, anew }, 'search index failed')
+    if (anew) this.#dropIndex()
+    this.#timer ??= this.#options.clock.setTimer(anew ? anewMs : retryMs, () => {
+      this.#timer = undefined
+      this.#run()
+    })
+  }
+
+  #dropIndex(): void {
+    const port = this.#port
+    this.#port = undefined
+    this.#indexed = 0
+    this.#gone = []
+    const { reader } = this.#options
+    this.#dropping = this.#dropping
+      .then(() => reader.ask({ kind: 'attachIndex', path: null }))
+      .then(() => port?.close(true))
+      .catch((cause: Error) => this.#options.log.error({ cause }, 'damaged search index not removed'))
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    this.#timer?.cancel()
+    await this.#running
+    await this.#dropping
+    for (const look of [...this.#waiting]) look()
+    await this.#port?.close()
+  }
+}
