@@ -68,6 +68,7 @@ export function createProgram(context: Context): Command {
       ['mail list', 'what arrived'],
       ['queue list', 'what waits to be delivered'],
       ['queue explain <id>', 'why it waits'],
+      ['probe user@example.com', 'whether mail can get there, and why not'],
     ]),
   )
   return program

@@ -245,6 +245,8 @@ function problemAdvice(
         : 'Check the port and the firewalls between here and there.'
   if (kind === 'malformed')
     return 'That is no SMTP: another service, or one that wants TLS from the first byte.'
+  if (kind === 'timeout' && step === 'greeting')
+    return 'It may want TLS from the first byte (as on port 465), or make unknown clients wait longer than --timeout.'
   if (kind === 'timeout') return 'It may make unknown clients wait: try a longer --timeout.'
   if (step === 'tls') return 'The port may not speak TLS from the first byte.'
   return 'The host ended it: look at its words before that (--transcript).'
