@@ -2,7 +2,7 @@
 
 import { readFileSync } from 'node:fs'
 import { resolve } from 'node:path'
-import type { Command } from 'commander'
+import { type Command, Option } from 'commander'
 import { tryParseMailbox } from '../base/address.ts'
 import { ParseError } from '../base/cursor.ts'
 import { parseDuration } from '../base/duration.ts'
@@ -40,11 +40,16 @@ export function addProbeCommand(program: Command, context: Context): void {
     .option('--mx <host>', 'this host in place of the MX records')
     .option('--port <number>', 'port of the hosts', parseCount('--port', 1, 65_535), 25)
     .option('--tls', 'TLS from the first byte (as on port 465)')
-    .option('--from <address>', "sender that the recipient is asked with, '' is the null sender", '')
+    .addOption(
+      new Option('--from <address>', 'sender that the recipient is asked with').default(
+        '',
+        'the null sender',
+      ),
+    )
     .option('--catch-all', 'ask about a made-up recipient, too')
     .option('--helo <name>', 'what we call ourselves (default: the name of this machine)')
     .option('--dns <server[:port]>', "DNS server to ask, may be repeated (default: the system's)", collect)
-    .option('--timeout <duration>', 'of each step', parseTimeout, 20_000)
+    .addOption(timeoutOption('of each step', 20_000, '20s'))
     .option('--ca <file>', 'certificates to trust (PEM), instead of the usual ones')
     .option('--transcript', 'print the conversations')
     .addHelpText('after', () =>
@@ -97,7 +102,11 @@ export function addProbeCommand(program: Command, context: Context): void {
 
 const collect = (one: string, all: readonly string[] = []): readonly string[] => [...all, one]
 
-export function parseTimeout(text: string): number {
+/** `--timeout`, in seconds where no unit is given. */
+export const timeoutOption = (description: string, ms: number, shown: string): Option =>
+  new Option('--timeout <duration>', description).argParser(parseTimeout).default(ms, shown)
+
+function parseTimeout(text: string): number {
   try {
     const ms = parseDuration(/^\d+$/.test(text) ? `${text}s` : text)
     if (ms >= 1 && ms <= 3_600_000) return ms

@@ -13,7 +13,7 @@ import { realRandom } from '../net/real-random.ts'
 import { lookupSystem, systemHelloName } from '../net/system-lookup.ts'
 import { type Context, examples, type GlobalOptions, printJson } from './context.ts'
 import { CliError, exitCodes } from './exit.ts'
-import { parseTimeout, readCertificates } from './probe.ts'
+import { readCertificates, timeoutOption } from './probe.ts'
 import { dotCommands, runLine } from './talk-commands.ts'
 import { completeLine } from './talk-complete.ts'
 import { historyFile, loadHistory, saveHistory } from './talk-history.ts'
@@ -39,7 +39,7 @@ export function addTalkCommand(program: Command, context: Context): void {
     .argument('<host:port>', "also smtp://, smtps://, lmtp://, or a socket's path")
     .option('--script <file>', "lines to say and replies to expect; '-' is standard input")
     .option('--tls', 'TLS from the first byte')
-    .option('--timeout <duration>', 'how long each reply is waited for', parseTimeout, 300_000)
+    .addOption(timeoutOption('how long each reply is waited for', 300_000, '5m'))
     .option('--servername <name>', 'name for SNI and for the certificate (default: the host)')
     .option('--ca <file>', 'certificates to trust (PEM), instead of the usual ones')
     .option('--no-explain', 'do not say replies in words')
