@@ -72,7 +72,7 @@ export function formatReportDate(at: number): string {
   return `${days[d.getUTCDay()]}, ${two(d.getUTCDate())} ${months[d.getUTCMonth()]} ${d.getUTCFullYear()} ${time} +0000`
 }
 
-/** RFC 2045 section 6.7; CRLF in the bytes stays a line end. */
+/** RFC 2045 section 6.7; CRLF in the bytes stays a line end. No line begins with a dash, so that none can be a boundary. */
 export function encodeQuotedPrintable(bytes: Uint8Array): string {
   const lines = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1').split('\r\n')
   return lines.map(encodeLine).join('\r\n')
@@ -85,11 +85,13 @@ function encodeLine(line: string): string {
     const code = line.charCodeAt(i)
     const plain =
       (code > 32 && code < 127 && code !== 61) || ((code === 32 || code === 9) && i !== line.length - 1)
-    const piece = plain ? line.charAt(i) : `=${code.toString(16).toUpperCase().padStart(2, '0')}`
+    const encoded = `=${code.toString(16).toUpperCase().padStart(2, '0')}`
+    let piece = plain ? line.charAt(i) : encoded
     if (width + piece.length > 75) {
       out += '=\r\n'
       width = 0
     }
+    if (width === 0 && piece === '-') piece = encoded
     out += piece
     width += piece.length
   }

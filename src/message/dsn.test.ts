@@ -6,6 +6,7 @@ import { test } from 'node:test'
 import fc from 'fast-check'
 import { cutReturnedContent, type DsnKind, type DsnReport, formatDsn } from './dsn.ts'
 import { encodeQuotedPrintable, formatField, formatOriginalRecipient, formatRecipient } from './dsn-fields.ts'
+import { decodeTransfer } from './transfer-decoding.ts'
 
 const at = Date.UTC(2026, 4, 3, 12, 30, 5)
 const kinds: readonly DsnKind[] = ['failed', 'delayed', 'delivered', 'relayed', 'expanded']
@@ -210,6 +211,10 @@ test('no value of others brings a line, a field or a part of its own into a repo
   const lines = (given: DsnReport): readonly string[] => bytesOf(given).toString('utf8').split('\r\n')
   const names = (given: DsnReport): readonly string[] =>
     lines(given)
+      // What follows a soft line break is not the beginning of a line of the text.
+      .filter(
+        (_line, i, all) => i === 0 || all[i - 1]?.endsWith('=') === false || all[i]?.startsWith('-') === true,
+      )
       .filter((line) => /^(?:Action|--report|Final-Recipient|Content-Type|To|Subject)/.test(line))
       .map((line) => line.replace(/:.*/, ''))
   fc.assert(
@@ -325,4 +330,14 @@ test('a report is refused where its own names could bring a line, and without a 
       name: 'UsageError',
       message: new RegExp(`^${field}`),
     })
+})
+
+test('no line of quoted-printable is like a boundary, wherever it is broken', () => {
+  for (let width = 0; width < 80; width++) {
+    const text = `${'x'.repeat(width)}--report-1`
+    const encoded = encodeQuotedPrintable(Buffer.from(text))
+    assert.doesNotMatch(encoded, /^-/m)
+    for (const line of encoded.split('\r\n')) assert.ok(line.length <= 76)
+    assert.equal(decodeTransfer(Buffer.from(encoded), 'quoted-printable').bytes.toString(), text)
+  }
 })
