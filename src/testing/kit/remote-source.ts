@@ -71,8 +71,8 @@ export function createRemoteSource(api: CatcherApi): MailSource {
     list: async (place, limit, signal) =>
       (await api.json<MailList>('GET', `/v1/messages?${query(place, { limit: String(limit) })}`, signal))
         .items,
-    raw: (id, place, signal) =>
-      api.bytes(`/v1/messages/${encodeURIComponent(id)}/raw?${query(place, { download: 'true' })}`, signal),
+    // A message is the same in every inbox.
+    raw: (id, _place, signal) => api.bytes(`/v1/messages/${encodeURIComponent(id)}/raw`, signal),
     async changed(place, signal) {
       await api.json<WaitView>('GET', `/v1/messages/wait?${query(place, { timeout: `${waitMs}ms` })}`, signal)
     },
