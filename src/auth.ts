@@ -7,7 +7,27 @@
 export type { ChainStatus } from './auth/arc-chain.ts'
 export { type ArcSealOptions, sealArc } from './auth/arc-seal.ts'
 export { type ArcReport, type ArcSetResult, verifyArc } from './auth/arc-verify.ts'
+export {
+  formatAuthenticationResults,
+  formatResults,
+  type MethodProperty,
+  type MethodResult,
+} from './auth/auth-results.ts'
+export {
+  type AuthenticationResults,
+  parseAuthenticationResults,
+  type ReadResults,
+  withoutResultsOf,
+} from './auth/auth-results-reader.ts'
 export { type Author, type AuthorProblem, readAuthor } from './auth/author.ts'
+export {
+  type DaneInput,
+  type DaneVerdict,
+  isUsableTlsa,
+  matchDane,
+  type TlsaRecord,
+  tlsaRecordFor,
+} from './auth/dane.ts'
 export {
   type DkimRecord,
   type DkimRecordInput,
@@ -45,6 +65,15 @@ export {
 } from './auth/dmarc.ts'
 export { HeaderBlock } from './auth/header-block.ts'
 export type { MessageSource } from './auth/message-intake.ts'
+export {
+  parseStsPolicy,
+  parseStsRecord,
+  type StsPolicy,
+  type StsRecord,
+  selectStsRecord,
+  stsAllows,
+} from './auth/mta-sts.ts'
 export { checkSpf, type SpfOptions, type SpfReport, type SpfWord } from './auth/spf.ts'
+export { parseTlsRptRecord, selectTlsRptRecord, type TlsRptRecord } from './auth/tls-rpt.ts'
 export { createFakeResolver, type DnsData } from './dns/fake-resolver.ts'
 export type { DnsAnswer, MxRecord, Resolver } from './dns/resolver.ts'
