@@ -50,7 +50,7 @@ const restricted: Readonly<Record<string, readonly string[]>> = {
   timers: ['net', 'posthouse', 'cli'],
   perf_hooks: ['net', 'posthouse', 'cli'],
   process: ['posthouse', 'cli'],
-  os: ['net', 'posthouse', 'cli'],
+  os: ['net', 'store', 'posthouse', 'cli'], // store gives its indexing thread a lower priority
   module: ['base', 'message', 'posthouse', 'cli'], // base and message load their packages with the first value that needs one
   child_process: ['client', 'posthouse', 'cli'],
   cluster: ['posthouse', 'cli'],
