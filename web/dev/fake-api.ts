@@ -11,7 +11,7 @@ import { type FakeMessage, makeMail, makeMessage } from './fake-mail.ts'
 import { checksOf, timelineOf } from './fake-message.ts'
 import { makeQueue, queueRoute } from './fake-queue.ts'
 
-export const consoleFolder = process.env['CONSOLE_FOLDER'] ?? join(import.meta.dirname, '../../dist/console')
+export const consoleFolder = process.env.CONSOLE_FOLDER ?? join(import.meta.dirname, '../../dist/console')
 
 export const consolePolicy = [
   "default-src 'none'",

@@ -43,7 +43,8 @@ export function useTarget(): {
   const listener = pickListener(stats.data?.listeners ?? [])
   const retry = stats.reload
   if (listener === undefined) return { target: undefined, error: stats.error, retry }
-  const target = { host: reachable(listener.address), port: listener.port, apiUrl: location.origin }
+  const login = session.value?.mode === 'login' && session.value.server.mode !== 'capture'
+  const target = { host: reachable(listener.address), port: listener.port, apiUrl: location.origin, login }
   return { target, listener, error: stats.error, retry }
 }
 
@@ -110,9 +111,7 @@ function ConnectBody(): JSX.Element {
               <dd>{/none|off|^$|false/.test(listener?.tls ?? '') ? t.tlsNone : t.tlsStart}</dd>
             </div>
           </dl>
-          <p class="muted">
-            {isCatcher() || session.value?.server.mode === 'capture' ? t.anyLogin : t.needsLogin}
-          </p>
+          <p class="muted">{target.login ? t.needsLogin : isCatcher() ? t.anyLogin : t.noLogin}</p>
           <section class="card">
             <div class="connect-choice" role="radiogroup" aria-label={t.choose}>
               {snippets.map(({ id, name }) => (

@@ -66,6 +66,7 @@ export function Chart(props: {
           {
             ...axis,
             space: 70,
+            size: 30,
             values: (_plot, ticks) => ticks.map((tick) => formatWhen(tick * 1000, tick * 1000)),
           },
           {

@@ -496,7 +496,7 @@ export const en = {
     newToken: 'New token',
     secretTitle: 'The token',
     secretBody:
-      'It is shown this once. Keep it where your program finds it, for example in an environment variable.',
+      'It is shown only once. Keep it where your program finds it, for example in an environment variable.',
     lastUsed: 'Last used',
     created: 'Created',
     expires: 'Expires',
@@ -652,6 +652,7 @@ export const en = {
     intro: 'Point your program at this server. Mail shows up here the moment it arrives.',
     anyLogin: 'Any user name and password will do; each user name has an inbox of its own.',
     needsLogin: 'Log in with one of your accounts.',
+    noLogin: 'No login is needed from this machine. Mail for any other domain is kept here and goes nowhere.',
     plainHost: 'Host',
     plainPort: 'Port',
     plainTls: 'Encryption',

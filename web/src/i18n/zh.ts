@@ -640,6 +640,7 @@ export const zh: Dictionary = {
     intro: '让你的程序把邮件发到本服务器，邮件一到就会显示在这里。',
     anyLogin: '任何用户名和密码都可以；每个用户名有自己的收件箱。',
     needsLogin: '请用你的账户登录。',
+    noLogin: '从本机发送无需登录。发往其他域名的邮件会留在这里，不会外发。',
     plainHost: '主机',
     plainPort: '端口',
     plainTls: '加密',

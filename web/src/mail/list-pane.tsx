@@ -7,7 +7,8 @@ import type { MailSummary } from '../../../src/http/api-types.ts'
 import { formatNumber } from '../i18n/format.ts'
 import { language, text } from '../i18n/text.ts'
 import { go, href, place } from '../router.ts'
-import { isPhone } from '../state.ts'
+import { boxName, tagQuery, useMailFolders } from '../shell/mailboxes.tsx'
+import { isNarrow, isPhone } from '../state.ts'
 import { Icon } from '../ui/icon.tsx'
 import { ask, MenuButton } from '../ui/overlay.tsx'
 import { Empty, Failure, IconButton, Skeleton } from '../ui/parts.tsx'
@@ -214,8 +215,9 @@ function ListBar(): JSX.Element {
   const name = mailbox || account || t.mail.all
   return (
     <div class="list-bar">
+      {isNarrow.value && <ScopeMenu current={q === '' ? name : t.mail.results} />}
       <span class="grow clip">
-        <strong>{q === '' ? name : t.mail.results}</strong>
+        {!isNarrow.value && <strong>{q === '' ? name : t.mail.results}</strong>}
         <span class="faint num">
           {' '}
           {q === ''
@@ -238,6 +240,40 @@ function ListBar(): JSX.Element {
         ]}
       />
     </div>
+  )
+}
+
+/** Inboxes and tags where the navigation has no room for them. */
+function ScopeMenu(props: { readonly current: string }): JSX.Element {
+  const t = text()
+  const { boxes, tags } = useMailFolders()
+  const { account, mailbox, q } = list.filter.value
+  return (
+    <MenuButton
+      label={t.mail.mailbox}
+      icon="inbox"
+      text={props.current}
+      class="btn quiet small scope"
+      items={[
+        {
+          label: t.mail.all,
+          checked: account === '' && mailbox === '' && q === '',
+          onChoose: () => go(href(['mail'])),
+        },
+        ...boxes.map((box) => ({
+          label: boxName(box),
+          end: box.unread > 0 ? formatNumber(box.unread) : '',
+          checked: account === box.account && mailbox === box.mailbox,
+          onChoose: () => go(href(['mail'], { account: box.account, mailbox: box.mailbox })),
+        })),
+        ...tags.map(({ tag, count }) => ({
+          label: tag,
+          icon: 'tag' as const,
+          end: formatNumber(count),
+          onChoose: () => go(href(['mail'], { q: tagQuery(tag) })),
+        })),
+      ]}
+    />
   )
 }
 

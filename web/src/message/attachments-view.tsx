@@ -35,7 +35,7 @@ export function AttachmentsView(props: { readonly message: MessageView }): JSX.E
   const t = text().message
   const files = message.attachments
   const [open, setOpen] = useState<string | undefined>(
-    () => files.find((one) => previewKind(one) !== undefined)?.part,
+    () => files.find((one) => !['pdf', undefined].includes(previewKind(one)))?.part,
   )
   if (files.length === 0 && message.calendars.length === 0) {
     return (

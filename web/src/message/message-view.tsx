@@ -178,7 +178,7 @@ function Opened(props: {
     ? [
         ...(message.hasHtml ? [{ id: 'preview' as const, label: t.message.preview }] : []),
         { id: 'text', label: t.message.text },
-        { id: 'attachments', label: t.message.attachments, count: message.attachments.length },
+        { id: 'attachments', label: t.message.attachments, count: fileCount(message) },
         { id: 'links', label: t.message.links, count: message.links.length },
         { id: 'checks', label: t.message.checks },
         { id: 'headers', label: t.message.headers },
@@ -188,13 +188,12 @@ function Opened(props: {
       ]
     : [{ id: 'delivery', label: t.message.delivery }]
 
-  const asked = place.value.query.get('view') ?? recall('view')
+  const asked = place.value.query.get('view')
   const current = tabs.find(({ id }) => id === asked)?.id ?? tabs[0]?.id ?? 'delivery'
   const choose = (id: ViewId): void => {
-    // Where nothing else was wished, HTML comes first: a message without it does not change that.
-    remember('view', id === tabs[0]?.id ? '' : id)
     const query = Object.fromEntries(place.value.query)
-    go(href(place.value.path, { ...query, view: id }), { replace: true })
+    // The first view is what every message opens with: it needs no mention.
+    go(href(place.value.path, { ...query, view: id === tabs[0]?.id ? '' : id }), { replace: true })
   }
   useKeys(Object.fromEntries(tabs.slice(0, 9).map(({ id }, at) => [String(at + 1), () => choose(id)])))
 
@@ -208,6 +207,11 @@ function Opened(props: {
     </>
   )
 }
+
+/** An invitation may come as a view of the text alone: it counts once. */
+const fileCount = ({ attachments, calendars }: Message): number =>
+  attachments.length +
+  (attachments.some(({ contentType }) => contentType === 'text/calendar') ? 0 : calendars.length)
 
 function ViewHost(props: { readonly id: ViewId; readonly message: Message }): JSX.Element {
   const { id, message } = props

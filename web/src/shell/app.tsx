@@ -141,30 +141,32 @@ function Nav(props: { readonly current: string; readonly onHelp: () => void }): 
           ))}
         {props.current === 'mail' && <Mailboxes />}
       </div>
-      <Live />
-      <button
-        type="button"
-        class="item"
-        onClick={props.onHelp}
-        title={`${t.nav.shortcuts} (?)`}
-        aria-label={t.nav.shortcuts}
-      >
-        <Icon name="keyboard" />
-        <span class="label">{t.nav.shortcuts}</span>
-      </button>
-      <LookMenu class="item" />
-      {session.value?.mode === 'login' && (
+      <div class="nav-foot">
+        <Live />
         <button
           type="button"
           class="item"
-          onClick={() => void logout()}
-          title={t.nav.logout}
-          aria-label={t.nav.logout}
+          onClick={props.onHelp}
+          title={`${t.nav.shortcuts} (?)`}
+          aria-label={t.nav.shortcuts}
         >
-          <Icon name="exit" />
-          <span class="label clip">{session.value.account ?? t.nav.logout}</span>
+          <Icon name="keyboard" />
+          <span class="label">{t.nav.shortcuts}</span>
         </button>
-      )}
+        <LookMenu class="item" />
+        {session.value?.mode === 'login' && (
+          <button
+            type="button"
+            class="item"
+            onClick={() => void logout()}
+            title={t.nav.logout}
+            aria-label={t.nav.logout}
+          >
+            <Icon name="exit" />
+            <span class="label clip">{session.value.account ?? t.nav.logout}</span>
+          </button>
+        )}
+      </div>
     </nav>
   )
 }

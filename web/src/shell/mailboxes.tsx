@@ -1,7 +1,7 @@
 // Owns the inboxes and tags under the mail entry of the navigation.
 
 import type { JSX } from 'preact'
-import type { MailboxesView, TagsView } from '../../../src/http/api-types.ts'
+import type { MailboxCounts, MailboxesView, TagsView } from '../../../src/http/api-types.ts'
 import { get } from '../api/client.ts'
 import { useResource } from '../api/resource.ts'
 import { formatNumber } from '../i18n/format.ts'
@@ -9,7 +9,8 @@ import { text } from '../i18n/text.ts'
 import { href, place } from '../router.ts'
 import { isCatcher } from '../state.ts'
 
-const shownMax = 30
+const boxesMax = 50
+const tagsMax = 12
 const changesCounts = (kind: string): boolean =>
   kind.startsWith('mail.') || kind === 'accepted' || kind === 'captured' || kind === 'delivered'
 
@@ -18,12 +19,24 @@ export const useMailboxes = () =>
     after: changesCounts,
   })
 
+/** In the catcher an inbox is a mailbox; on a server everybody has an INBOX, and his name says more. */
+export const boxName = (box: MailboxCounts): string =>
+  isCatcher() || box.mailbox !== 'INBOX' ? box.mailbox : box.account
+
+export function useMailFolders(): {
+  readonly boxes: readonly MailboxCounts[]
+  readonly tags: TagsView['items']
+} {
+  const boxes = useMailboxes().data?.items ?? []
+  const tags = useResource('tags', (signal) => get<TagsView>('/v1/tags', undefined, signal), {
+    after: changesCounts,
+  })
+  return { boxes: boxes.slice(0, boxesMax), tags: (tags.data?.items ?? []).slice(0, tagsMax) }
+}
+
 export function Mailboxes(): JSX.Element | null {
   const t = text()
-  const boxes = useMailboxes().data?.items ?? []
-  const tags =
-    useResource('tags', (signal) => get<TagsView>('/v1/tags', undefined, signal), { after: changesCounts })
-      .data?.items ?? []
+  const { boxes, tags } = useMailFolders()
   const { query } = place.value
   const [q, account, mailbox] = ['q', 'account', 'mailbox'].map((name) => query.get(name) ?? '')
   return (
@@ -38,7 +51,7 @@ export function Mailboxes(): JSX.Element | null {
           >
             <span class="clip">{t.mail.all}</span>
           </a>
-          {boxes.slice(0, shownMax).map((box) => (
+          {boxes.map((box) => (
             <a
               key={`${box.account}\n${box.mailbox}`}
               class="item sub"
@@ -46,7 +59,7 @@ export function Mailboxes(): JSX.Element | null {
               aria-current={account === box.account && mailbox === box.mailbox}
               title={isCatcher() ? box.mailbox : `${box.account} · ${box.mailbox}`}
             >
-              <span class="clip">{isCatcher() || box.mailbox !== 'INBOX' ? box.mailbox : box.account}</span>
+              <span class="clip">{boxName(box)}</span>
               {box.unread > 0 && <span class="count">{formatNumber(box.unread)}</span>}
             </a>
           ))}
@@ -55,7 +68,7 @@ export function Mailboxes(): JSX.Element | null {
       {tags.length > 0 && (
         <>
           <div class="heading">{t.nav.tags}</div>
-          {tags.slice(0, 12).map(({ tag, count }) => (
+          {tags.map(({ tag, count }) => (
             <a
               key={tag}
               class="item sub"
