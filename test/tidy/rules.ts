@@ -23,7 +23,9 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   store: all('base sasl smtp message imap dns auth queue policy'),
   checks: all('base message'),
   http: all('base smtp message checks queue store policy'),
-  posthouse: all('base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http'),
+  posthouse: all(
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http',
+  ),
   cli: all(
     'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http posthouse',
   ),
