@@ -1,8 +1,8 @@
 // Owns the entry `posthouse/auth`: who sent a message, judged from its octets and DNS. Functions over a `Resolver` and a
 // clock that the caller gives; it opens no socket and loads nothing of the server.
 //
-//   const report = await verifyDkim(bytes, { resolver, clock: { now: Date.now } })
-//   report.result; report.signatures[0]?.domain; report.signatures[0]?.reason
+//   const verdicts = await authenticate(bytes, { ip, helo, reversePath, resolver, clock: { now: Date.now }, authservId })
+//   verdicts.dmarc.result; verdicts.dkim.signatures[0]?.reason; verdicts.field
 
 export type { ChainStatus } from './auth/arc-chain.ts'
 export { type ArcSealOptions, sealArc } from './auth/arc-seal.ts'
@@ -19,6 +19,13 @@ export {
   type ReadResults,
   withoutResultsOf,
 } from './auth/auth-results-reader.ts'
+export {
+  type AuthenticateOptions,
+  Authentication,
+  authenticate,
+  methodResults,
+  type Verdicts,
+} from './auth/authenticate.ts'
 export { type Author, type AuthorProblem, readAuthor } from './auth/author.ts'
 export {
   type DaneInput,
