@@ -11,15 +11,15 @@ import { type FakeMessage, makeMail, makeMessage } from './fake-mail.ts'
 import { checksOf, timelineOf } from './fake-message.ts'
 import { makeQueue, queueRoute } from './fake-queue.ts'
 
-export const consoleFolder = process.env.CONSOLE_FOLDER ?? join(import.meta.dirname, '../../dist/console')
+const builtFolder = join(import.meta.dirname, '../../dist/console')
 
 export const consolePolicy = [
   "default-src 'none'",
   "script-src 'self'",
   "style-src 'self'",
-  "img-src 'self' data: blob:",
+  "img-src 'self' data:",
   "connect-src 'self'",
-  "frame-src 'self' blob:",
+  "frame-src 'self'",
   "base-uri 'none'",
   "form-action 'self'",
   "frame-ancestors 'none'",
@@ -33,6 +33,8 @@ export interface FakeOptions {
   readonly product?: 'server' | 'catcher'
   readonly login?: boolean
   readonly port?: number
+  /** Where the built console is; dist/console. */
+  readonly folder?: string
 }
 
 export interface FakeApi {
@@ -60,7 +62,7 @@ export interface Answer {
 }
 
 export async function startFakeApi(options: FakeOptions = {}): Promise<FakeApi> {
-  const { count = 10_000, product = 'catcher', login = false } = options
+  const { count = 10_000, product = 'catcher', login = false, folder = builtFolder } = options
   const mail = makeMail(count, Date.now())
   const admin = makeAdmin()
   const queue = makeQueue(Date.now())
@@ -99,7 +101,7 @@ export async function startFakeApi(options: FakeOptions = {}): Promise<FakeApi> 
   async function handle(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', 'http://fake')
     const method = request.method ?? 'GET'
-    if (!url.pathname.startsWith('/v1/')) return serveFile(url.pathname, response)
+    if (!url.pathname.startsWith('/v1/')) return serveFile(folder, url.pathname, response)
     requests.push(`${method} ${url.pathname}${url.search}`)
     const body = await readBody(request)
     if (failing !== undefined) return problem(response, failing, 'Made to fail', 'The fake was told to fail.')
@@ -177,7 +179,7 @@ export async function startFakeApi(options: FakeOptions = {}): Promise<FakeApi> 
       if (part === undefined) return undefined
       response.writeHead(200, {
         'content-type': part.type,
-        'content-disposition': 'attachment',
+        'content-disposition': query.get('inline') === '1' ? 'inline' : 'attachment',
         'x-content-type-options': 'nosniff',
       })
       response.end(part.content)
@@ -356,15 +358,15 @@ function fits({ summary, view }: FakeMessage, q: string): boolean {
                     : !summary.unread
                 : field === 'has'
                   ? summary.attachmentCount > 0
-                  : whole.includes(value)
+                  : field === 'colour' || whole.includes(value)
     return hit !== not
   })
 }
 
-function serveFile(path: string, response: ServerResponse): void {
+function serveFile(folder: string, path: string, response: ServerResponse): void {
   const name = normalize(path === '/' ? '/index.html' : path)
-  const file = join(consoleFolder, name)
-  if (!file.startsWith(consoleFolder) || !existsSync(file)) {
+  const file = join(folder, name)
+  if (!file.startsWith(folder) || !existsSync(file)) {
     response.writeHead(404).end()
     return
   }

@@ -1,8 +1,8 @@
 // Owns the attachments and their previews. Images are shown as images (an SVG there runs nothing), text as text, PDF by
-// the browser's own viewer from memory, calendars and messages read here; nothing else is opened, only downloaded.
+// the browser's own viewer, calendars and messages read here; nothing else is opened, only downloaded.
 
 import type { JSX } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useState } from 'preact/hooks'
 import type { AttachmentView, MessageView } from '../../../src/http/api-types.ts'
 import { messagePath, request } from '../api/client.ts'
 import { useResource } from '../api/resource.ts'
@@ -133,35 +133,10 @@ function ImagePreview(props: { readonly url: string; readonly name: string }): J
   return <img class="image-preview" src={props.url} alt={props.name} onError={() => setFailed(true)} />
 }
 
-/** From memory: the server sends attachments as downloads, and the copy has no address that a link could name. */
+/** By the browser's own viewer, which does not run in a sandbox; the server gives it a policy of its own. */
 function PdfPreview(props: { readonly url: string; readonly name: string }): JSX.Element {
-  const { url, name } = props
-  const [shown, setShown] = useState<string>()
-  const [error, setError] = useState<unknown>()
-  useEffect(() => {
-    const controller = new AbortController()
-    let made: string | undefined
-    request('GET', url, { signal: controller.signal })
-      .then((response) => response.arrayBuffer())
-      .then(
-        (bytes) => {
-          if (controller.signal.aborted) return
-          made = URL.createObjectURL(new Blob([bytes], { type: 'application/pdf' }))
-          setShown(made)
-        },
-        (cause: unknown) => {
-          if (!controller.signal.aborted) setError(cause)
-        },
-      )
-    return () => {
-      controller.abort()
-      if (made !== undefined) URL.revokeObjectURL(made)
-    }
-  }, [url])
-  if (error !== undefined) return <Failure error={error} />
-  if (shown === undefined) return <Skeleton lines={6} />
   if (!navigator.pdfViewerEnabled) return <p class="muted">{text().message.noPreview}</p>
-  return <iframe class="pdf-preview" src={shown} title={name} />
+  return <iframe class="pdf-preview" src={`${props.url}?inline=1`} title={props.name} />
 }
 
 function TextPreview(props: { readonly kind: PreviewKind; readonly url: string }): JSX.Element {
