@@ -373,15 +373,15 @@ export const webhookTest = shape<api.WebhookTestView>(
   z.strictObject({ ok: z.boolean(), status: optional(z.int()), error: optional(text), durationMs: count }),
 )
 
-export const inboundRoute = shape<api.InboundRouteItem>(
-  z.strictObject({
-    id: text,
-    address: text,
-    url: text,
-    format: z.enum(['parsed', 'raw']),
-    enabled: z.boolean(),
-  }),
-)
+const inboundShape = z.strictObject({
+  id: text,
+  address: text,
+  url: text,
+  format: z.enum(['parsed', 'raw']),
+  enabled: z.boolean(),
+})
+export const inboundRoute = shape<api.InboundRouteItem>(inboundShape)
+export const inboundRouteCreated = shape<api.InboundRouteCreated>(inboundShape.extend({ secret: text }))
 export const inboundRoutes = z.strictObject({ items: z.array(inboundRoute) })
 
 export const config = shape<api.ConfigView>(

@@ -20,6 +20,7 @@ import type {
   TimelineView,
 } from './api-types.ts'
 import type { ControlApi } from './control-api.ts'
+import type { InboundRoutes } from './inbound-routes.ts'
 
 export type ApiStore = MailViews &
   Feed &
@@ -92,6 +93,16 @@ export interface ApiOptions {
   readonly senderMustMatch: boolean
 }
 
+/** One HTTP request out, through the guarded fetcher. */
+export interface HttpPost {
+  readonly url: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Uint8Array
+  /** Of silence. */
+  readonly timeoutMs: number
+  readonly signal: AbortSignal
+}
+
 export interface ApiParts {
   readonly clock: Clock
   readonly random: Random
@@ -120,6 +131,9 @@ export interface ApiParts {
   stats(minutes: number): Promise<StatsView>
   accounts(): readonly AccountItem[]
   readonly domains: Domains
+  readonly inbound: InboundRoutes
+  /** Whether a domain (A-labels) is one of ours. */
+  isOurs(domain: string): boolean
   configView(): ConfigView
   /**
    * Moves waiting and held deliveries to a destination that the configuration knows; the next start routes by the
@@ -130,6 +144,11 @@ export interface ApiParts {
     to: string,
     by: string,
   ): Promise<{ readonly count: number; readonly busyCount: number }>
+  /** The answer's status. Rejects with an Error whose message says why, in words fit for an administrator. */
+  post(request: HttpPost): Promise<{ readonly status: number; readonly retryAfterSeconds?: number }>
+  /** Why nothing may be sent there; undefined: it may. */
+  urlProblem(url: string): string | undefined
+
   readonly checks?: (message: ParsedMessage, raw: Uint8Array) => ChecksView | Promise<ChecksView>
   readonly checkLinks?: (urls: readonly string[], signal: AbortSignal) => Promise<LinkCheckView>
   readonly conversation?: (messageId: string) => Promise<TimelineView['conversation']>

@@ -426,6 +426,10 @@ export interface InboundRouteItem {
   readonly format: 'parsed' | 'raw'
   readonly enabled: boolean
 }
+/** The key that requests are signed with; comes once, with POST. */
+export interface InboundRouteCreated extends InboundRouteItem {
+  readonly secret: string
+}
 /** GET /v1/config: as `posthouse config explain` says it; secrets masked. */
 export interface ConfigView {
   readonly file?: string

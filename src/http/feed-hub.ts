@@ -29,6 +29,7 @@ const everything = ['*']
 export class FeedHub {
   readonly #options: FeedHubOptions
   readonly #listeners = new Set<FeedListener>()
+  readonly #enders = new Set<() => void>()
   /** Kinds that somebody wants for good: webhooks. */
   #standing: readonly string[] = []
   #linger: Timer | undefined
@@ -60,6 +61,7 @@ export class FeedHub {
     this.#linger?.cancel()
     this.#stopFeed?.()
     this.#listeners.clear()
+    for (const end of [...this.#enders]) end()
   }
 
   /** Kinds that are to be written whether anybody listens or not. */
@@ -77,15 +79,18 @@ export class FeedHub {
     return this.#listeners.size
   }
 
-  subscribe(listener: FeedListener): Subscription {
+  /** `ended` is called when the hub is closed. */
+  subscribe(listener: FeedListener, ended: () => void = () => {}): Subscription {
     this.#linger?.cancel()
     this.#linger = undefined
     this.#switch(true)
     this.#listeners.add(listener)
+    this.#enders.add(ended)
     return {
       head: this.#seq,
       close: () => {
         this.#listeners.delete(listener)
+        this.#enders.delete(ended)
         if (this.#listeners.size > 0 || this.#closed || this.#options.always === true) return
         this.#linger?.cancel()
         this.#linger = this.#options.clock.setTimer(lingerMs, () => this.#switch(false))

@@ -14,11 +14,14 @@ import { describeApi } from './openapi.ts'
 import { adminRoutes } from './routes-admin.ts'
 import { eventRoutes } from './routes-events.ts'
 import { faultRoutes } from './routes-faults.ts'
+import { inboundRoutes } from './routes-inbound.ts'
 import { mailRoutes } from './routes-mail.ts'
+import { mailpitRoutes } from './routes-mailpit.ts'
 import { messageRoutes } from './routes-message.ts'
 import { queueRoutes } from './routes-queue.ts'
 import { sendRoutes } from './routes-send.ts'
 import { sessionRoutes } from './routes-session.ts'
+import { webhookRoutes } from './routes-webhooks.ts'
 import { createServices, type Services } from './services.ts'
 
 export interface PublicApi {
@@ -27,9 +30,17 @@ export interface PublicApi {
   start(): Promise<void>
   /** Puts everything on a server; more than once where there are several addresses. */
   mount(server: FastifyInstance): void
-  /** Ends streams and long polls, so that the servers can close. */
-  close(): void
+  /** Forgets entries of the feed that nobody comes back for, and documents whose time is over; to be called every minute. */
+  prune(): Promise<void>
+  /** Ends streams, long polls and webhooks, so that the servers and the store can close. */
+  close(): Promise<void>
 }
+
+/** For browsers that come back: they resume where they were. */
+const feedKeepRows = 20_000
+/** A webhook that is not reached for so long misses what came before. */
+const feedKeepMs = 7 * 24 * 3_600_000
+const pruneRowsMax = 5_000
 
 export function createPublicApi(parts: ApiParts, files: readonly ConsoleFile[] = []): PublicApi {
   const services = createServices(parts)
@@ -43,9 +54,26 @@ export function createPublicApi(parts: ApiParts, files: readonly ConsoleFile[] =
     }))
   return {
     routes,
-    start: () => services.hub.start(),
+    async start() {
+      await services.hub.start()
+      await services.webhooks.start()
+    },
+    async prune() {
+      const { store, clock } = parts
+      const head = await store.feedHead()
+      const done = Math.min(head, services.webhooks.doneSeq ?? head)
+      const before = clock.now() - feedKeepMs
+      await store.feedPrune({ throughSeq: Math.max(0, done - feedKeepRows), before, max: pruneRowsMax })
+      await store.documentPrune(clock.now(), pruneRowsMax)
+    },
     mount(server) {
       secureAnswers(server)
+      const parseJson = server.getDefaultJsonParser('error', 'error')
+      server.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+        // Clients send the type with a body that is not there; what needs one says so itself.
+        if (body.length === 0) done(null, undefined)
+        else parseJson(request, body.toString(), done)
+      })
       server.addContentTypeParser(
         ['message/rfc822', 'message/global', 'text/plain', 'application/octet-stream'],
         { parseAs: 'buffer' },
@@ -62,9 +90,10 @@ export function createPublicApi(parts: ApiParts, files: readonly ConsoleFile[] =
       )
       addConsole(server, files)
     },
-    close() {
+    async close() {
       for (const stream of [...streams]) stream.close()
       services.hub.close()
+      await services.webhooks.stop()
     },
   }
 }
@@ -78,6 +107,9 @@ function allRoutes(services: Services, streams: Set<EventStream>): readonly ApiR
     ...queueRoutes(services),
     ...adminRoutes(services),
     ...faultRoutes(services),
+    ...webhookRoutes(services),
+    ...inboundRoutes(services),
+    ...mailpitRoutes(services),
     ...eventRoutes(services, streams),
   ]
 }

@@ -236,7 +236,7 @@ class Waiting {
           (cause: unknown) => end(() => reject(cause)),
         )
       }
-      const subscription = hub.subscribe(look)
+      const subscription = hub.subscribe(look, give)
       const timer = parts.clock.setTimer(wish.timeoutMs, give)
       gone.addEventListener('abort', give)
       look()

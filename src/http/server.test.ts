@@ -152,7 +152,12 @@ test('http: a mail is streamed byte for byte, with its row in a header', async (
 test('http: wrong requests are problem documents with every mistake, and ask nothing', async () => {
   const before = app.calls.length
   const cases: readonly (readonly [HttpRequest['method'], string, unknown, readonly string[]])[] = [
-    ['GET', '/v1/queue?limit=0&state=lost&colour=red', undefined, ['query.limit', 'query.state', 'query.colour']],
+    [
+      'GET',
+      '/v1/queue?limit=0&state=lost&colour=red',
+      undefined,
+      ['query.limit', 'query.state', 'query.colour'],
+    ],
     ['GET', '/v1/status?verbose=1', undefined, ['query.verbose']],
     ['GET', '/v1/messages/..%2f..', undefined, ['path.id']],
     ['GET', '/v1/mail/raw', undefined, ['query']],

@@ -6,6 +6,7 @@ import { Gate } from './gate.ts'
 import { MailReader } from './mail-reader.ts'
 import { Sessions } from './sessions.ts'
 import { Tokens } from './tokens.ts'
+import { Webhooks } from './webhooks.ts'
 
 export interface Services {
   readonly parts: ApiParts
@@ -14,18 +15,21 @@ export interface Services {
   readonly gate: Gate
   readonly reader: MailReader
   readonly hub: FeedHub
+  readonly webhooks: Webhooks
 }
 
 export function createServices(parts: ApiParts): Services {
   const { store: documents, clock, random, log } = parts
   const sessions = new Sessions({ documents, clock, random })
   const tokens = new Tokens({ documents, clock, random })
+  const hub = new FeedHub({ feed: documents, clock, log, always: parts.options.product === 'catcher' })
   return {
     parts,
     sessions,
     tokens,
     gate: new Gate({ parts, sessions, tokens }),
     reader: new MailReader(parts.store),
-    hub: new FeedHub({ feed: parts.store, clock, log, always: parts.options.product === 'catcher' }),
+    hub,
+    webhooks: new Webhooks(parts, hub),
   }
 }

@@ -58,6 +58,9 @@ const privateNetworks = parseNetworkList([
 
 const isPrivate = (address: string): boolean => privateNetworks.has(address)
 
+/** Whether a text is an address of this machine or of a network that is not the internet. */
+export const isPrivateAddress = (text: string): boolean => isIP(text) !== 0 && isPrivate(text)
+
 /** Rejects with FetchFailure; the stream, too, when it becomes too long or silent. */
 export async function guardedFetch(
   text: string,
@@ -88,6 +91,27 @@ export async function guardedFetch(
   }
 }
 
+export interface GuardedRequest
+  extends Pick<GuardedFetchOptions, 'timeoutMs' | 'allowPrivate' | 'headers' | 'signal'> {
+  readonly method: 'GET' | 'HEAD' | 'POST'
+  readonly body?: Uint8Array
+}
+
+/**
+ * One request under the same rules, for its status alone: no redirect is followed, of the answer's content at most
+ * 64 KiB is read and nothing kept. Rejects with FetchFailure.
+ */
+export async function guardedRequest(
+  text: string,
+  options: GuardedRequest,
+): Promise<{ readonly status: number; readonly headers: IncomingMessage['headers'] }> {
+  const answer = await ask(readUrl(text), options.headers ?? {}, options)
+  let left = 64 * 1024
+  for await (const chunk of answer as AsyncIterable<Buffer>) if ((left -= chunk.length) < 0) break
+  answer.destroy()
+  return { status: answer.statusCode ?? 0, headers: answer.headers }
+}
+
 function readUrl(text: string, base?: URL): URL {
   let url: URL
   try {
@@ -105,10 +129,10 @@ const shown = (url: URL): string => `${url.origin}${url.pathname}`.slice(0, 200)
 function ask(
   url: URL,
   headers: Readonly<Record<string, string>>,
-  options: GuardedFetchOptions,
+  options: GuardedFetchOptions & Partial<Pick<GuardedRequest, 'method' | 'body'>>,
 ): Promise<IncomingMessage> {
   const { timeoutMs = 30_000, allowPrivate = false, signal, addressesOf, form } = options
-  const body = form === undefined ? '' : new URLSearchParams(form).toString()
+  const body = form === undefined ? (options.body ?? '') : new URLSearchParams(form).toString()
   const posted = { 'content-type': 'application/x-www-form-urlencoded', 'content-length': `${body.length}` }
   const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
   // A literal address is not looked up, so it is judged here.
@@ -118,7 +142,7 @@ function ask(
     const fail = (error: Error): void =>
       reject(new FetchFailure(`${shown(url)}: ${error.message}`, { cause: error }))
     const request = (url.protocol === 'https:' ? requestHttps : requestHttp)(url, {
-      method: form === undefined ? 'GET' : 'POST',
+      method: options.method ?? (form === undefined ? 'GET' : 'POST'),
       agent: false,
       headers: { 'user-agent': 'posthouse', ...(form !== undefined && posted), ...headers },
       ...(addressesOf !== undefined && { lookup: lookupBy(addressesOf, allowPrivate) }),

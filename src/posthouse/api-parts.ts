@@ -5,10 +5,13 @@ import { tryParseMailbox } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
+import { checkMessage } from '../checks/message-checks.ts'
 import type { ApiParts, ApiStore, ApiSubmission, LoginOutcome, SubmitRefusal } from '../http/api-parts.ts'
 import type { StatsView } from '../http/api-types.ts'
 import type { ControlApi, ListenerStatus } from '../http/control-api.ts'
+import type { InboundRoutes } from '../http/inbound-routes.ts'
 import type { Traffic } from '../http/traffic.ts'
+import { guardedRequest, isPrivateAddress } from '../net/guarded-fetch.ts'
 import type { FaultPlan } from '../policy/fault-plan.ts'
 import type { Queue } from '../queue/queue.ts'
 import type { Authenticator, SessionInfo } from '../server/session.ts'
@@ -33,6 +36,8 @@ export interface ApiPartsOptions {
   readonly queue: Queue
   readonly router: Router
   readonly domains: StoredDomains
+  readonly inbound: InboundRoutes
+  readonly post: ApiParts['post']
   readonly control: ControlApi
   readonly accounts: Accounts
   readonly authenticator: Authenticator
@@ -87,6 +92,10 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
     activeCount: (destination) => traffic.activeCount(destination),
     domains: options.domains,
     reroute: (filter, to, by) => reroute(options, filter, to, by),
+    inbound: options.inbound,
+    isOurs: (domain) => directory.isOurs(domain),
+    post: options.post,
+    urlProblem: (url) => urlProblem(url, config.api.allowPrivateUrls),
     stats: (minutes) => stats(options, minutes),
     accounts: () => accounts.list().map((account) => ({ ...account, role: roleOf(account.name) })),
     configView: () => ({
@@ -97,9 +106,38 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
         source: source === 'env' ? 'environment' : source,
       })),
     }),
+    checks: checkMessage,
     ...(faults !== undefined && { faults }),
     ...(release !== undefined && { releaser: { release } }),
   }
+}
+
+/** Requests out by themselves go through the guarded fetcher. */
+export const createPost =
+  (allowPrivate: boolean): ApiParts['post'] =>
+  async ({ url, headers, body, timeoutMs, signal }) => {
+    const answer = await guardedRequest(url, {
+      method: 'POST',
+      headers,
+      body,
+      timeoutMs,
+      signal,
+      allowPrivate,
+    })
+    const later = Number(answer.headers['retry-after'])
+    return { status: answer.status, ...(later > 0 && { retryAfterSeconds: later }) }
+  }
+
+/** What can be told without asking anybody; names are judged when they are looked up. */
+function urlProblem(text: string, allowPrivate: boolean): string | undefined {
+  const url = URL.parse(text)
+  if (url === null || !/^https?:$/.test(url.protocol)) return 'must be an http or https URL'
+  if (url.username !== '' || url.password !== '') return 'must not have a password in it'
+  const host = url.hostname.replace(/^\[(.*)\]$/, '$1')
+  const isLocal = host === 'localhost' || host.endsWith('.localhost') || isPrivateAddress(host)
+  return isLocal && !allowPrivate
+    ? 'is of this machine or a private network; api.allowPrivateUrls in the configuration allows that'
+    : undefined
 }
 
 /** The check that SMTP AUTH makes, with its slowing down of those who guess. */

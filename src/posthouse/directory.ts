@@ -50,12 +50,18 @@ export const foldLocalPart = (localPart: string): string => localPart.normalize(
 export class Directory {
   readonly #domains = new Map<string, DomainEntry>()
   readonly #hostname: string | undefined
+  #isRouted: (mailbox: Mailbox) => boolean = () => false
 
   /** `hostname`: our own name, A-labels, at which `<Postmaster>` and the role addresses are read whether it is one of `domains` or not. */
   constructor(domains: readonly DirectoryDomain[], accounts: readonly DirectoryAccount[], hostname?: string) {
     this.#hostname = hostname
     for (const domain of domains) this.putDomain(domain)
     for (const account of accounts) this.putAccount(account)
+  }
+
+  /** Addresses of our domains whose mail goes to a program; they are there without being accounts. */
+  setRouted(isRouted: (mailbox: Mailbox) => boolean): void {
+    this.#isRouted = isRouted
   }
 
   /** Adds or replaces a domain; its accounts stay. */
@@ -109,6 +115,8 @@ export class Directory {
     const entry = this.#domains.get(mailbox.domain)
     if (entry === undefined) return this.#atHostname(mailbox)
     if (!entry.domain.enabled) return { kind: 'disabled' }
+    if (this.#isRouted(mailbox))
+      return { kind: 'targets', targets: [{ kind: 'outside', mailbox }], viaAlias: false }
     const direct = entry.accounts.get(foldLocalPart(mailbox.localPart))
     if (direct?.enabled) {
       return {
@@ -147,6 +155,10 @@ export class Directory {
       return 'account'
     }
     if (!entry.domain.enabled) return 'disabled'
+    if (this.#isRouted(mailbox)) {
+      found.set(key, { kind: 'outside', mailbox })
+      return 'account'
+    }
     for (const localPart of candidates(mailbox.localPart, entry.domain.plusAddressing)) {
       const account = entry.accounts.get(localPart)
       if (account !== undefined) {

@@ -109,7 +109,7 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
       controlSocket,
       endpoints,
       async close() {
-        api?.close()
+        await api?.close()
         await closeAll()
         await removeControlFile(config.dataDir, controlSocket)
       },

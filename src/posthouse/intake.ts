@@ -52,6 +52,8 @@ export interface IntakeOptions {
   readonly commit: (message: NewMessage) => Promise<void>
   /** The catcher's inbox of who logged in. Default: INBOX. */
   readonly inboxOf?: ((identity: string | undefined) => string) | undefined
+  /** Where mail for this address goes as a request, whatever the mode. */
+  readonly inbound?: ((recipient: Mailbox) => string | undefined) | undefined
   /** Where captured mail for this address goes besides, as it comes. */
   readonly autoRelease?: ((recipient: Mailbox) => string | undefined) | undefined
 }
@@ -120,7 +122,9 @@ export class Intake {
   }
 
   #where(target: Target): RoutedDomain {
-    const { router } = this.#options
+    const { router, inbound } = this.#options
+    const program = target.kind === 'outside' ? inbound?.(target.mailbox) : undefined
+    if (program !== undefined) return { destination: program, held: false }
     return target.kind === 'account'
       ? router.local(target.mailbox.domain)
       : router.outside(target.mailbox.domain)

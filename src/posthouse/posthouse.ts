@@ -15,8 +15,9 @@ import { resolveHost, resolveRoute } from '../client/mx.ts'
 import { createCachingResolver } from '../dns/cache.ts'
 import type { Lookup } from '../dns/lookup.ts'
 import type { Resolver } from '../dns/resolver.ts'
-import type { ApiStore } from '../http/api-parts.ts'
+import type { ApiParts, ApiStore } from '../http/api-parts.ts'
 import { type ControlApi, ControlError, type ListenerStatus, type ServerStatus } from '../http/control-api.ts'
+import { InboundRoutes, inboundPrefix } from '../http/inbound-routes.ts'
 import { createMetrics, type MetricsRegistry } from '../http/metrics.ts'
 import { createPublicApi, type PublicApi } from '../http/public-api.ts'
 import { Traffic } from '../http/traffic.ts'
@@ -43,6 +44,7 @@ import { createPasswordHasher, deriveScramKeys, type PasswordHasher } from '../s
 import type { Authenticator, SessionInfo } from '../server/session.ts'
 import { createSmtpServer, type SmtpServer } from '../server/smtp-server.ts'
 import {
+  captureAccount,
   createCaptureTransport,
   createDiscardTransport,
   createLocalTransport,
@@ -50,7 +52,7 @@ import {
 import { createSqliteStore } from '../store/sqlite/sqlite-store.ts'
 import type { BodyWriter, Store } from '../store/store.ts'
 import { Accounts } from './accounts.ts'
-import { createApiParts } from './api-parts.ts'
+import { createApiParts, createPost } from './api-parts.ts'
 import { anyAuthenticator, createAuthenticator } from './authenticator.ts'
 import { type Config, type ConfigEntry, lookupByDomain, type SmtpListenerName } from './config.ts'
 import { readConsole } from './console-folder.ts'
@@ -116,6 +118,8 @@ export interface Posthouse {
 const spaceCheckMs = 2_000
 const pruneEveryMs = 60_000
 const pruneRowsMax = 2_000
+const trimEveryMs = 5_000
+const trimStepsMax = 50
 
 interface OpenListener {
   readonly name: SmtpListenerName
@@ -151,6 +155,7 @@ class PosthouseServer implements Posthouse {
   #faultPlan: FaultPlan | undefined
   #http: HttpListeners | undefined
   #authenticator: Authenticator | undefined
+  #inbound: InboundRoutes | undefined
   readonly #traffic: Traffic
   #listeners: OpenListener[] = []
   #transports: readonly Transport[] = []
@@ -220,6 +225,13 @@ class PosthouseServer implements Posthouse {
       isOurs: (domain) => accounts.directory.isOurs(domain),
       release: config.capture.release.server,
     })
+    const post = createPost(config.api.allowPrivateUrls)
+    const inbound = hasViews(store)
+      ? new InboundRoutes({ documents: store, clock: this.#clock, random: this.#random, post })
+      : undefined
+    await inbound?.load()
+    this.#inbound = inbound
+    accounts.directory.setRouted((mailbox) => inbound?.destinationFor(mailbox) !== undefined)
     const queue = this.#createQueue(store, router, accounts)
     this.#queue = queue
     // First what was under way when we died: it obeys the configuration of today, too.
@@ -227,7 +239,7 @@ class PosthouseServer implements Posthouse {
     await this.#reroute(store, router, queue)
     await queue.start()
     await this.#listen(store, router, accounts, { queue, passwords })
-    const api = this.#createApi(store, accounts, router, domains)
+    const api = this.#createApi(store, accounts, router, { domains, inbound, post })
     await api?.start()
     this.#http = await (this.#deps.openHttp ?? openHttpListeners)({
       config,
@@ -240,7 +252,9 @@ class PosthouseServer implements Posthouse {
     })
     this.#every(spaceCheckMs, () => this.#checkSpace(store))
     this.#every(pruneEveryMs, () => this.#prune(store))
+    this.#every(trimEveryMs, () => this.#trim(store))
     this.#every(pruneEveryMs, async () => this.#traffic.sample())
+    if (api !== undefined) this.#every(pruneEveryMs, () => api.prune())
     await this.#startSpool()
     this.#state = 'ready'
     return { newPasswords, listeners: this.#listenerStatus() }
@@ -251,10 +265,15 @@ class PosthouseServer implements Posthouse {
     store: Store,
     accounts: Accounts,
     router: Router,
-    domains: StoredDomains | undefined,
+    given: {
+      readonly domains: StoredDomains | undefined
+      readonly inbound: InboundRoutes | undefined
+      readonly post: ApiParts['post']
+    },
   ): PublicApi | undefined {
-    if (this.#config.listeners.http === undefined || !hasViews(store) || domains === undefined)
-      return undefined
+    const { domains, inbound, post } = given
+    if (this.#config.listeners.http === undefined || !hasViews(store)) return undefined
+    if (domains === undefined || inbound === undefined) return undefined
     const { config, clock, random, log } = this.#shared()
     const { configFile, configEntries } = this.#deps
     const parts = createApiParts({
@@ -271,6 +290,8 @@ class PosthouseServer implements Posthouse {
       queue: this.#opened(this.#queue),
       router,
       domains,
+      inbound,
+      post,
       authenticator: this.#opened(this.#authenticator),
       submitter: this.#opened(this.#submitter),
       traffic: this.#traffic,
@@ -319,6 +340,7 @@ class PosthouseServer implements Posthouse {
       schedule: (seed, now) => queue.schedule(seed, now),
       commit: (message) => countAccepted(this.#traffic, message, queue.accept(message)),
       inboxOf: this.#inboxOf,
+      inbound: (mailbox) => this.#inbound?.destinationFor(mailbox),
       autoRelease: catching ? autoRelease(capture.release) : undefined,
     })
     const bodyWriter = (id: string): BodyWriter => store.bodyWriter(id)
@@ -479,7 +501,14 @@ class PosthouseServer implements Posthouse {
     return createQueue({
       store,
       transport: (destination) =>
-        countOutcomes(this.#traffic, clock, destination, byName[destination] ?? relay),
+        countOutcomes(
+          this.#traffic,
+          clock,
+          destination,
+          byName[destination] ??
+            (destination.startsWith(inboundPrefix) ? this.#inbound?.transport : undefined) ??
+            relay,
+        ),
       clock,
       random,
       log,
@@ -488,7 +517,7 @@ class PosthouseServer implements Posthouse {
       hostname: config.hostname,
       retry: retryPolicy(config.retry),
       limits: () => ({ concurrency, recipientsPerJobMax }),
-      route: (recipient) => routeReport(recipient, accounts, router),
+      route: (recipient) => routeReport(recipient, accounts, router, this.#inbound),
       onFatal: (cause) => this.#fatal(cause instanceof Error ? cause : new Error(String(cause))),
     })
   }
@@ -548,7 +577,7 @@ class PosthouseServer implements Posthouse {
    */
   async #reroute(store: Store, router: Router, queue: Queue): Promise<void> {
     for (const { domain, destination } of await store.routesInUse()) {
-      if (destination.startsWith(releasePrefix)) continue
+      if (destination.startsWith(releasePrefix) || destination.startsWith(inboundPrefix)) continue
       const now = router.destinationOf(domain)
       if (now.destination !== destination) {
         const count = await store.reroute(domain, destination, now.destination)
@@ -575,6 +604,20 @@ class PosthouseServer implements Posthouse {
   async #prune(store: Store): Promise<void> {
     const { timelineMs, messagesMax } = this.#config.retention
     await store.prune({ before: this.#clock.now() - timelineMs, keepMax: messagesMax, max: pruneRowsMax })
+  }
+
+  /** Captured mail beyond the bounds of the configuration goes, the oldest first. */
+  async #trim(store: Store): Promise<void> {
+    const { messagesMax, bytesMax, ageMaxMs } = this.#config.capture
+    if (!hasViews(store) || messagesMax + bytesMax + ageMaxMs === 0) return
+    const bounds = {
+      ...(messagesMax > 0 && { messagesMax }),
+      ...(bytesMax > 0 && { bytesMax }),
+      ...(ageMaxMs > 0 && { before: this.#clock.now() - ageMaxMs }),
+    }
+    // In steps, so that no transaction is long; a flood is caught up with before the next pause.
+    for (let i = 0; i < trimStepsMax; i++)
+      if ((await store.mailTrim(captureAccount, bounds, pruneRowsMax)) < pruneRowsMax) return
   }
 
   /** A store that was given has no folder that programs could have written to. */
@@ -710,7 +753,12 @@ class PosthouseServer implements Posthouse {
 }
 
 /** Where a report that we made ourselves goes: to a mailbox of ours, or by the route that any mail to that domain takes. */
-function routeReport(recipient: string, accounts: Accounts, router: Router): readonly Routed[] {
+function routeReport(
+  recipient: string,
+  accounts: Accounts,
+  router: Router,
+  inbound: InboundRoutes | undefined,
+): readonly Routed[] {
   const mailbox = tryParseMailbox(recipient)
   if (mailbox === undefined) return []
   const resolution = accounts.directory.resolve(mailbox)
@@ -718,7 +766,13 @@ function routeReport(recipient: string, accounts: Accounts, router: Router): rea
   if (resolution.kind !== 'targets') return []
   return resolution.targets.map((target) => {
     const { domain, text } = target.mailbox
-    const where = target.kind === 'account' ? router.local(domain) : router.outside(domain)
+    const program = target.kind === 'outside' ? inbound?.destinationFor(target.mailbox) : undefined
+    const where =
+      program !== undefined
+        ? { destination: program, held: false }
+        : target.kind === 'account'
+          ? router.local(domain)
+          : router.outside(domain)
     return { ...where, domain, recipient: text, ...(resolution.viaAlias && { alias: recipient }) }
   })
 }

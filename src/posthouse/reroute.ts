@@ -5,6 +5,7 @@ import { type Clock, sleep } from '../base/clock.ts'
 import { ControlError } from '../http/control-api.ts'
 import type { Queue } from '../queue/queue.ts'
 import { type DueDelivery, type QueueFilter, type Settlement, StoreFailure } from '../queue/store.ts'
+import type { Delivery } from '../queue/types.ts'
 import type { Store } from '../store/store.ts'
 import type { Router } from './router.ts'
 
@@ -53,6 +54,9 @@ export async function reroute(
   return { count, busyCount }
 }
 
+/** It was tried, and waits; what was never tried is scheduled, and keeps its time. */
+const isPutOff = ({ state, attemptCount }: Delivery): boolean => state === 'waiting' && attemptCount > 0
+
 function moved(
   page: readonly DueDelivery[],
   { to, by, now }: { readonly to: string; readonly by: string; readonly now: number },
@@ -67,7 +71,7 @@ function moved(
         delivery:
           delivery.destination === to
             ? delivery
-            : { ...delivery, destination: to, ...(delivery.state === 'waiting' && { dueAt: now }) },
+            : { ...delivery, destination: to, ...(isPutOff(delivery) && { dueAt: now }) },
       },
     })),
     newMessages: [],
