@@ -11,7 +11,7 @@ import {
   apiPasswords,
   startApiWorld,
   userAccount,
-} from '../testing/api-world.ts'
+} from '../../test/support/api-world.ts'
 
 import type { ApiRoute } from './api-route.ts'
 
