@@ -2,7 +2,7 @@
 
 import { StoreFailure } from '../queue/store.ts'
 import { captureAccount } from './local-transport.ts'
-import type { MailChange, MailTarget } from './mail-view.ts'
+import type { MailChange, MailTarget, SearchTerm } from './mail-view.ts'
 
 export const pageRowsMax = 1000
 /** Envelope recipients that a row keeps. */
@@ -60,6 +60,24 @@ export function changedRow<Row extends ChangeableRow>(
 
 export const idsOf = (target: MailTarget): readonly string[] | undefined =>
   'ids' in target ? target.ids : undefined
+
+const termsMax = 200
+const depthMax = 20
+
+/** @throws StoreFailure when there are too many terms, or terms within terms */
+export function checkSearch(search: readonly SearchTerm[]): void {
+  let count = 0
+  const visit = (terms: readonly SearchTerm[], depth: number): void => {
+    count += terms.length
+    if (count > termsMax || depth > depthMax)
+      throw new StoreFailure('failed', `a search has at most ${termsMax} terms`)
+    for (const term of terms) {
+      if (term.kind === 'or') visit(term.terms, depth + 1)
+      else if (term.kind === 'not') visit([term.term], depth + 1)
+    }
+  }
+  visit(search, 0)
+}
 
 export const notACursor = (): StoreFailure => new StoreFailure('failed', 'not a cursor of this list')
 

@@ -6,6 +6,7 @@ import type { Delivery, Message, Placement } from '../../queue/types.ts'
 import {
   actRowsDefault,
   changedRow,
+  checkSearch,
   idsOf,
   notACursor,
   pageRowsMax,
@@ -149,6 +150,7 @@ export class MemoryMail {
   }
 
   page(query: MailPageQuery): MailPage {
+    checkSearch(query.search ?? [])
     const limit = Math.max(1, Math.min(pageRowsMax, query.limit))
     const sign = query.order === 'oldest' ? 1 : -1
     const after = query.cursor === undefined ? undefined : keyOf(query.cursor)
@@ -208,6 +210,7 @@ export class MemoryMail {
   }
 
   #all(scope: MailScope): MemoryRow[] {
+    checkSearch(scope.search ?? [])
     return this.#rows.filter((row) => this.#isIn(row, scope))
   }
 
@@ -233,7 +236,10 @@ export class MemoryMail {
   }
 
   find(id: string, scope: MailScope = {}): MemoryRow | undefined {
-    return this.rowsOf(id).find((row) => this.#isIn(row, scope))
+    const [first] = this.rowsOf(id)
+      .filter((row) => this.#isIn(row, scope))
+      .sort((one, other) => one.receivedAt - other.receivedAt || one.arrival - other.arrival)
+    return first
   }
 
   /** Rows that the act is for, oldest first, at most `max`; `wants` leaves out what is done already. */

@@ -2,6 +2,9 @@
 
 import { VirtualClock } from '../../testing/virtual-clock.ts'
 import { storeContract } from '../contract.test.ts'
+import { mailContract } from '../mail-contract.test.ts'
 import { createMemoryStore } from './memory-store.ts'
 
-storeContract('memory', async () => ({ store: createMemoryStore({ clock: new VirtualClock() }) }))
+const open = async () => ({ store: createMemoryStore({ clock: new VirtualClock() }) })
+storeContract('memory', open)
+mailContract('memory', open)

@@ -249,6 +249,8 @@ export class Indexer {
       throw error
     }
     this.#gone = this.#gone.slice(forgotten.length)
+    // What came while we were at it counts: whoever waits asked before this step.
+    if (this.#behind.size === 0) this.#look()
     return { indexed, more: this.#behind.size > 0 || this.#gone.length > 0 || this.#sweptTo !== undefined }
   }
 

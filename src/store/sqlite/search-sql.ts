@@ -2,7 +2,7 @@
 // Values travel as parameters; what stands in an expression of FTS5 is made of words, which have no signs (search-words.ts).
 
 import { isMessageId } from '../../base/id.ts'
-import { StoreFailure } from '../../queue/store.ts'
+import { checkSearch } from '../mail-rules.ts'
 import type { SearchField, SearchTerm } from '../mail-view.ts'
 import { addressPhrase, idWord, type Phrase, phraseOf } from '../search-words.ts'
 import { rowsPerMs } from './schema-mail.ts'
@@ -30,12 +30,9 @@ export interface SearchPlan {
   readonly afterAt: number | undefined
 }
 
-const termsMax = 200
-const depthMax = 20
-
 /** `usesUnread`: few rows are unread, so that they are looked up. Throws StoreFailure when there are too many terms. */
 export function planSearch(search: readonly SearchTerm[], usesUnread: boolean): SearchPlan {
-  checkSize(search)
+  checkSearch(search)
   const wanted: string[] = []
   const refused: string[] = []
   const conditions: Condition[] = []
@@ -64,20 +61,6 @@ export function planSearch(search: readonly SearchTerm[], usesUnread: boolean): 
 }
 
 const indexRows = 'SELECT rowid FROM idx.mail_text WHERE mail_text MATCH ?'
-
-function checkSize(search: readonly SearchTerm[]): void {
-  let count = 0
-  const visit = (terms: readonly SearchTerm[], depth: number): void => {
-    count += terms.length
-    if (count > termsMax || depth > depthMax)
-      throw new StoreFailure('failed', `a search has at most ${termsMax} terms`)
-    for (const term of terms) {
-      if (term.kind === 'or') visit(term.terms, depth + 1)
-      else if (term.kind === 'not') visit([term.term], depth + 1)
-    }
-  }
-  visit(search, 0)
-}
 
 /** A text without a word in it is in every message. */
 function simplify(term: SearchTerm): SearchTerm | boolean {
