@@ -17,14 +17,17 @@ export interface DnsData {
   readonly aaaa?: Table<string>
   readonly txt?: Table<string>
   readonly ptr?: Table<string>
+  readonly ns?: Table<string>
   /** '3 1 1 0a1b...', the data in hexadecimal. */
   readonly tlsa?: Table<string | TlsaRecord>
   readonly cname?: Readonly<Record<string, string>>
   /** Temporary failures (SERVFAIL). */
   readonly fail?: readonly string[]
+  /** Questions whose answers did not validate (SERVFAIL, and the resolver says so). */
+  readonly bogus?: readonly string[]
   /** Questions without an answer. */
   readonly timeout?: readonly string[]
-  /** Questions whose answers are DNSSEC-validated. */
+  /** Questions whose answers are DNSSEC-validated; those of every name on the way, where there are CNAMEs. */
   readonly secure?: readonly string[]
   /** Default 300. */
   readonly ttlSeconds?: number
@@ -56,11 +59,15 @@ const never = (options: ResolveOptions | undefined): Promise<never> =>
 function answerOf<T extends RecordType>(zone: DnsZone, question: string, type: T): DnsAnswer<RecordData[T]> {
   const { ttlSeconds } = zone
   let name = question
+  let secure = true
   for (let i = 0; i <= aliasesMax; i++) {
+    if (zone.isBogus(name, type)) return { kind: 'temporary', reason: 'SERVFAIL (DNSSEC bogus)', bogus: true }
     if (zone.fails(name, type)) return { kind: 'temporary', reason: 'SERVFAIL' }
-    const secure = zone.isSecure(question, type)
+    // A chain is as secure as its weakest link.
+    secure &&= zone.isSecure(name, type)
     const records = zone.records(name, type)
-    if (records.length > 0) return { kind: 'records', records, ttlSeconds, secure }
+    if (records.length > 0)
+      return { kind: 'records', records, ttlSeconds, secure, ...(name !== question && { target: name }) }
     const target = zone.cname(name)
     if (target === undefined) return { kind: 'none', nameExists: zone.exists(name), ttlSeconds, secure }
     name = target
@@ -76,6 +83,7 @@ export interface DnsZone {
   /** The name, or one below it, has a record. */
   exists(name: string): boolean
   fails(name: string, type: RecordType): boolean
+  isBogus(name: string, type: RecordType): boolean
   timesOut(name: string, type: RecordType): boolean
   isSecure(name: string, type: RecordType): boolean
 }
@@ -88,6 +96,7 @@ export function readDnsData(data: DnsData): DnsZone {
     MX: readTable(data.mx, readMx),
     TXT: readTable(data.txt, (text) => text),
     PTR: readTable(data.ptr, mustName),
+    NS: readTable(data.ns, mustName),
     TLSA: readTable(data.tlsa, readTlsa),
   }
   const cnames = new Map(
@@ -102,7 +111,7 @@ export function readDnsData(data: DnsData): DnsZone {
     for (let dot = name.indexOf('.'); dot !== -1; dot = name.indexOf('.', dot + 1))
       names.add(name.slice(dot + 1))
   const listed = (questions: readonly string[] = []) => {
-    const set = new Set(questions.map((question) => question.toLowerCase()))
+    const set = new Set(questions.map((question) => question.toLowerCase().replace(/\.$/, '')))
     return (name: string, type: RecordType): boolean =>
       set.has(name) || set.has(`${type.toLowerCase()} ${name}`)
   }
@@ -113,6 +122,7 @@ export function readDnsData(data: DnsData): DnsZone {
     cname: (name) => cnames.get(name),
     exists: (name) => names.has(name),
     fails: listed(data.fail),
+    isBogus: listed(data.bogus),
     timesOut: listed(data.timeout),
     isSecure: listed(data.secure),
   }

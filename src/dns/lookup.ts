@@ -10,6 +10,8 @@ export interface RecordData {
   /** Strings joined. */
   readonly TXT: string
   readonly PTR: string
+  /** Not in Resolver: what mail asks is who validates, not who serves. */
+  readonly NS: string
   readonly TLSA: TlsaRecord
 }
 export type RecordType = keyof RecordData

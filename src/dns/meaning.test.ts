@@ -34,6 +34,21 @@ const cases: readonly (readonly [string, Partial<DnsResponse<string>>, Meaning<s
   ['NXDOMAIN without SOA', { rcode: 'NXDOMAIN' }, none(false, 60)],
   ['NODATA', { negativeTtlSeconds: 900 }, none(true, 900)],
   ['SERVFAIL', { rcode: 'SERVFAIL' }, { kind: 'useless', reason: 'SERVFAIL' }],
+  [
+    'SERVFAIL of a validator that says so',
+    { rcode: 'SERVFAIL', extendedErrors: [{ code: 6, text: 'no keys' }] },
+    { kind: 'useless', reason: 'SERVFAIL (DNSSEC bogus, no keys)', bogus: true },
+  ],
+  [
+    'SERVFAIL with another extended error',
+    { rcode: 'SERVFAIL', extendedErrors: [{ code: 22, text: 'No Reachable Authority' }] },
+    { kind: 'useless', reason: 'SERVFAIL (No Reachable Authority)' },
+  ],
+  [
+    'an extended error beside an answer is none',
+    { records: [record('q.test', '1')], extendedErrors: [{ code: 6, text: '' }] },
+    found(['1']),
+  ],
   ['REFUSED', { rcode: 'REFUSED' }, { kind: 'useless', reason: 'REFUSED' }],
   ['a code nobody knows', { rcode: 'UNKNOWN_12' }, { kind: 'useless', reason: 'UNKNOWN_12' }],
   ['a referral', { hasReferral: true }, { kind: 'useless', reason: 'a referral, not an answer' }],
@@ -44,7 +59,10 @@ const cases: readonly (readonly [string, Partial<DnsResponse<string>>, Meaning<s
       cnames: [record('b.test', 'c.test', 20), record('q.test', 'b.test', 50)],
       records: [record('c.test', '1', 90)],
     },
-    found(['1'], 20),
+    {
+      kind: 'answer',
+      answer: { kind: 'records', records: ['1'], ttlSeconds: 20, secure: false, target: 'c.test' },
+    },
   ],
   [
     'a chain whose end is elsewhere',

@@ -1,5 +1,5 @@
 // Owns what a DNS response means: records, none, ask on under another name, or no use. Pure; the wire is net's.
-// RFC 1034 section 3.6.2 (CNAME), RFC 2308 (negative answers), RFC 6604 (rcode and CNAME chains).
+// RFC 1034 section 3.6.2 (CNAME), RFC 2308 (negative answers), RFC 6604 (rcode and CNAME chains), RFC 8914 (extended errors).
 
 import type { DnsAnswer } from './resolver.ts'
 
@@ -24,6 +24,25 @@ export interface DnsResponse<D> {
   readonly negativeTtlSeconds?: number
   /** The authority section has NS records and no SOA. */
   readonly hasReferral: boolean
+  /** RFC 8914: what the server says about its answer, at most a few. */
+  readonly extendedErrors?: readonly ExtendedError[]
+}
+
+export interface ExtendedError {
+  readonly code: number
+  /** Printable, short; often empty. */
+  readonly text: string
+}
+
+/** RFC 8914 section 4.7 to 4.13: data that was there and did not validate, or that a signed zone has to have and had not. */
+const bogusWords: Readonly<Record<number, string>> = {
+  6: 'DNSSEC bogus',
+  7: 'signature expired',
+  8: 'signature not yet valid',
+  9: 'DNSKEY missing',
+  10: 'RRSIGs missing',
+  11: 'no zone key bit set',
+  12: 'NSEC missing',
 }
 
 export type Meaning<D> =
@@ -31,7 +50,7 @@ export type Meaning<D> =
   /** A CNAME whose target the response does not speak of. */
   | { readonly kind: 'alias'; readonly target: string; readonly ttlSeconds: number; readonly secure: boolean }
   /** Another server may know better. */
-  | { readonly kind: 'useless'; readonly reason: string }
+  | { readonly kind: 'useless'; readonly reason: string; readonly bogus?: true }
 
 /** CNAMEs in a row; beyond it they are called a loop. */
 export const aliasesMax = 8
@@ -41,7 +60,7 @@ const bareNegativeTtlSeconds = 60
 
 export function meaningOf<D>(response: DnsResponse<D>, question: string): Meaning<D> {
   const { rcode, secure } = response
-  if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return { kind: 'useless', reason: rcode }
+  if (rcode !== 'NOERROR' && rcode !== 'NXDOMAIN') return failureOf(response)
   const seen = new Set([question])
   let name = question
   let ttlSeconds = Number.POSITIVE_INFINITY
@@ -58,7 +77,13 @@ export function meaningOf<D>(response: DnsResponse<D>, question: string): Meanin
     for (const record of found) ttlSeconds = Math.min(ttlSeconds, record.ttlSeconds)
     return {
       kind: 'answer',
-      answer: { kind: 'records', records: found.map((record) => record.data), ttlSeconds, secure },
+      answer: {
+        kind: 'records',
+        records: found.map((record) => record.data),
+        ttlSeconds,
+        secure,
+        ...(name !== question && { target: name }),
+      },
     }
   }
   // RFC 6604 section 3: with a chain, NXDOMAIN speaks of its end; and that is the name that mail would go to.
@@ -71,6 +96,14 @@ export function meaningOf<D>(response: DnsResponse<D>, question: string): Meanin
   const negativeTtl = response.negativeTtlSeconds ?? bareNegativeTtlSeconds
   const answer = { kind: 'none', nameExists, ttlSeconds: Math.min(ttlSeconds, negativeTtl), secure } as const
   return { kind: 'answer', answer }
+}
+
+function failureOf({ rcode, extendedErrors = [] }: DnsResponse<unknown>): Meaning<never> {
+  const bogus = rcode === 'SERVFAIL' ? extendedErrors.find(({ code }) => code in bogusWords) : undefined
+  const known = bogus ?? extendedErrors[0]
+  const words = known === undefined ? '' : [bogusWords[known.code], known.text].filter(Boolean).join(', ')
+  const reason = words === '' ? rcode : `${rcode} (${words})`
+  return bogus === undefined ? { kind: 'useless', reason } : { kind: 'useless', reason, bogus: true }
 }
 
 const temporary = (reason: string): Meaning<never> => ({

@@ -20,6 +20,7 @@ export interface TlsaRecord {
 /**
  * records: at least one. none: the name exists not (NXDOMAIN) or has no such record (NODATA), told apart by
  * `nameExists`. temporary: time-out, SERVFAIL, REFUSED, garbage: ask again later. `ttlSeconds` is how long it may be kept.
+ * secure: validated by DNSSEC, along the whole chain of CNAMEs. bogus: the resolver said that validation failed (RFC 8914).
  */
 export type DnsAnswer<T> =
   | {
@@ -27,6 +28,8 @@ export type DnsAnswer<T> =
       readonly records: readonly T[]
       readonly ttlSeconds: number
       readonly secure: boolean
+      /** Where CNAMEs led, when there were any. Canonical. */
+      readonly target?: string
     }
   | {
       readonly kind: 'none'
@@ -34,7 +37,7 @@ export type DnsAnswer<T> =
       readonly ttlSeconds: number
       readonly secure: boolean
     }
-  | { readonly kind: 'temporary'; readonly reason: string }
+  | { readonly kind: 'temporary'; readonly reason: string; readonly bogus?: true }
 
 export interface ResolveOptions {
   readonly signal?: AbortSignal

@@ -117,7 +117,13 @@ describe('dns client: what answers mean', () => {
     it(`follows CNAMEs ${fault === undefined ? 'within the answer' : 'by asking again'}`, async () => {
       const server = await serve(() => fault)
       const answer = await client({ servers: [server.address] })('alias.test', 'A')
-      assert.deepEqual(answer, { kind: 'records', records: ['192.0.2.9'], ttlSeconds: 300, secure: false })
+      assert.deepEqual(answer, {
+        kind: 'records',
+        records: ['192.0.2.9'],
+        ttlSeconds: 300,
+        secure: false,
+        target: 'end.test',
+      })
       assert.equal(server.queries.length, fault === undefined ? 1 : 3)
     })
 

@@ -1,13 +1,15 @@
 // Owns the DNS client on the wire, a Lookup: which server is asked, for how long, over what, and on under which name.
 // A stub: the servers do the recursion (and validation, where their AD bit is trusted). No cache: dns/cache.ts.
-// RFC 1034 section 5.3.3, RFC 1035 section 7, RFC 6891 section 7 (servers without EDNS0).
+// RFC 1034 section 5.3.3, RFC 1035 section 7, RFC 6891 section 7 (servers without EDNS0), RFC 6840 section 5.7 (AD).
 
 import { getServers } from 'node:dns'
 import { isIP } from 'node:net'
 import type { Clock } from '../base/clock.ts'
+import { isLoopback } from '../base/ip.ts'
 import type { Random } from '../base/random.ts'
 import type { Lookup, RecordData, RecordType } from '../dns/lookup.ts'
 import { aliasesMax, type Meaning, meaningOf } from '../dns/meaning.ts'
+import { withRandomCase } from '../dns/name-case.ts'
 import type { DnsAnswer, ResolveOptions } from '../dns/resolver.ts'
 import { askTcp, askUdp, type DnsServerAddress, type Exchange } from './dns-exchange.ts'
 import { type DnsQuery, type DnsReply, encodeQuery, readReply } from './dns-wire.ts'
@@ -19,7 +21,7 @@ export interface DnsClientOptions {
   readonly random: Random
   /** '192.0.2.53', '192.0.2.53:5353', '2001:db8::53' or '[2001:db8::53]:53'. Default: the system's, else 127.0.0.1. */
   readonly servers?: readonly string[]
-  /** The AD bit of these servers is believed: they validate, and the path to them is safe. Default false. */
+  /** The AD bit of these servers is believed: they validate, and the path to them is safe. Default: on loopback only. */
   readonly trustAd?: boolean
   /** One question to one server. Default 3 s. */
   readonly tryTimeoutMs?: number
@@ -43,13 +45,24 @@ export function parseDnsServer(text: string): DnsServerAddress | undefined {
   return isIP(address) !== 0 && port >= 1 && port <= 65535 ? { address, port } : undefined
 }
 
-function readServers(texts: readonly string[]): readonly DnsServerAddress[] {
+interface Server extends DnsServerAddress {
+  readonly trustAd: boolean
+  /** It gave a question back over TCP in another case than it was sent: over UDP that says nothing of it, too. */
+  losesCase: boolean
+}
+
+function readServers(texts: readonly string[], trustAd: boolean | undefined): readonly Server[] {
   const servers = texts.map((text) => {
     const server = parseDnsServer(text)
     if (server === undefined) throw new Error(`not a DNS server's address: ${JSON.stringify(text)}`)
     return server
   })
-  return servers.length > 0 ? servers : [{ address: '127.0.0.1', port: 53 }]
+  const known = servers.length > 0 ? servers : [{ address: '127.0.0.1', port: 53 }]
+  return known.map((server) => ({
+    ...server,
+    trustAd: trustAd ?? isLoopback(server.address),
+    losesCase: false,
+  }))
 }
 
 type Any = RecordData[RecordType]
@@ -58,8 +71,7 @@ type Limits = { readonly deadlineAt: number; readonly signal: AbortSignal | unde
 class DnsClient {
   readonly #clock: Clock
   readonly #random: Random
-  readonly #servers: readonly DnsServerAddress[]
-  readonly #trustAd: boolean
+  readonly #servers: readonly Server[]
   readonly #tryTimeoutMs: number
   readonly #deadlineMs: number
   readonly #line: WaitingLine
@@ -69,8 +81,7 @@ class DnsClient {
   constructor(options: DnsClientOptions) {
     this.#clock = options.clock
     this.#random = options.random
-    this.#servers = readServers(options.servers ?? getServers())
-    this.#trustAd = options.trustAd ?? false
+    this.#servers = readServers(options.servers ?? getServers(), options.trustAd)
     this.#tryTimeoutMs = options.tryTimeoutMs ?? 3000
     this.#deadlineMs = options.deadlineMs ?? 10_000
     this.#line = createWaitingLine(options.inFlightMax ?? 100, options.clock)
@@ -102,7 +113,10 @@ class DnsClient {
     let secure = true
     for (let i = 0; i <= aliasesMax; i++) {
       const meaning = await this.#ask(name, type, limits)
-      if (meaning.kind === 'useless') return { kind: 'temporary', reason: meaning.reason }
+      if (meaning.kind === 'useless') {
+        const { reason, bogus } = meaning
+        return { kind: 'temporary', reason, ...(bogus === true && { bogus }) }
+      }
       if (meaning.kind === 'answer') {
         const { answer } = meaning
         if (answer.kind === 'temporary' || name === question) return answer
@@ -110,6 +124,7 @@ class DnsClient {
           ...answer,
           ttlSeconds: Math.min(ttlSeconds, answer.ttlSeconds),
           secure: secure && answer.secure,
+          ...(answer.kind === 'records' && { target: answer.target ?? name }),
         }
       }
       name = meaning.target
@@ -139,6 +154,8 @@ class DnsClient {
         const meaning = meaningOf(result.reply.response, name)
         if (meaning.kind !== 'useless') return meaning
         reason = `${where} answered ${meaning.reason}`
+        // What a validator refuses is not asked of one that may know no better.
+        if (meaning.bogus === true && server.trustAd) return { kind: 'useless', reason, bogus: true }
         useless.add(i)
       } else if (result.kind === 'timeout') reason = `${where} did not answer`
       else {
@@ -151,7 +168,7 @@ class DnsClient {
   }
 
   async #askServer(
-    server: DnsServerAddress,
+    server: Server,
     name: string,
     type: RecordType,
     limits: Limits,
@@ -163,21 +180,32 @@ class DnsClient {
 
   /** UDP, and TCP where the answer does not fit. */
   async #exchange(
-    server: DnsServerAddress,
+    server: Server,
     question: Omit<DnsQuery, 'id'>,
     { deadlineAt, signal }: Limits,
   ): Promise<Exchange<DnsReply>> {
     const [high = 0, low = 0] = this.#random.bytes(2)
-    const query = { ...question, id: high * 256 + low }
+    const query = {
+      ...question,
+      id: high * 256 + low,
+      wireName: withRandomCase(question.name, this.#random),
+    }
     const bytes = encodeQuery(query)
     const options = () => ({
       clock: this.#clock,
       timeoutMs: Math.max(0, Math.min(this.#tryTimeoutMs, deadlineAt - this.#clock.now())),
       ...(signal !== undefined && { signal }),
-      read: (reply: Buffer) => readReply(reply, query, this.#trustAd),
+      read: (reply: Buffer) => readReply(reply, query, server.trustAd),
     })
     const result = await askUdp(server, bytes, options())
-    if (result.kind !== 'reply' || result.reply.kind !== 'truncated') return result
-    return askTcp(server, bytes, options())
+    if (result.kind !== 'reply' || !isForTcp(result.reply, server)) return result
+    const again = await askTcp(server, bytes, options())
+    if (again.kind === 'reply' && again.reply.kind === 'response' && again.reply.otherCase === true)
+      server.losesCase = true
+    return again
   }
 }
+
+/** It did not fit; or it may be forged, and over TCP nobody but the server answers. */
+const isForTcp = (reply: DnsReply, server: Server): boolean =>
+  reply.kind === 'truncated' || (reply.kind === 'response' && reply.otherCase === true && !server.losesCase)

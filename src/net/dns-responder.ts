@@ -2,7 +2,7 @@
 // wrong things too. It knows no zone. For tests and labs.
 
 import { createSocket, type Socket } from 'node:dgram'
-import packet, { type Answer } from 'dns-packet'
+import packet, { type Answer, type PacketOpt } from 'dns-packet'
 import type { Clock } from '../base/clock.ts'
 import type { Connection, Endpoint, Listener } from '../base/connection.ts'
 import type { MaybePromise } from '../base/maybe-promise.ts'
@@ -13,6 +13,8 @@ export interface DnsQuestion {
   readonly id: number
   /** As it was sent. */
   readonly name: string
+  /** The client's. */
+  readonly port: number
   /** 'MX'. */
   readonly type: string
   readonly transport: 'udp' | 'tcp'
@@ -36,6 +38,8 @@ export interface ReplyPlan {
   readonly authoritative?: boolean
   readonly truncated?: boolean
   readonly authenticData?: boolean
+  /** RFC 8914: said to queries that have an OPT record. */
+  readonly extendedError?: { readonly code: number; readonly text: string }
   readonly answers?: readonly NamedRecord[]
   readonly authorities?: readonly NamedRecord[]
   /** Default: the question's. */
@@ -95,7 +99,7 @@ function serveUdp(socket: Socket, options: DnsResponderOptions): void {
   let closed = false
   socket.on('close', () => (closed = true)).on('error', () => {})
   socket.on('message', async (bytes, from) => {
-    for (const reply of await replies(bytes, 'udp', options))
+    for (const reply of await replies(bytes, { transport: 'udp', port: from.port }, options))
       if (!closed) socket.send(reply, from.port, from.address)
   })
 }
@@ -109,7 +113,7 @@ function serveTcp(connection: Connection, connections: Set<Connection>, options:
       if (received.length < 2 || received.length < 2 + received.readUInt16BE(0)) return
       const query = received.subarray(2, 2 + received.readUInt16BE(0))
       received = received.subarray(2 + query.length)
-      for (const reply of await replies(query, 'tcp', options)) {
+      for (const reply of await replies(query, { transport: 'tcp', port: connection.remote.port }, options)) {
         const length = Buffer.alloc(2)
         length.writeUInt16BE(reply.length)
         connection.write(Buffer.concat([length, reply]))
@@ -123,7 +127,7 @@ function serveTcp(connection: Connection, connections: Set<Connection>, options:
 
 async function replies(
   bytes: Buffer,
-  transport: 'udp' | 'tcp',
+  client: Pick<DnsQuestion, 'transport' | 'port'>,
   options: DnsResponderOptions,
 ): Promise<Uint8Array[]> {
   let query: ReturnType<typeof packet.decode>
@@ -138,7 +142,7 @@ async function replies(
     id: query.id ?? 0,
     name: asked.name === '.' ? '' : asked.name,
     type: asked.type,
-    transport,
+    ...client,
     edns: query.additionals?.some((record) => record.type === 'OPT') ?? false,
     authenticData: query.flag_ad,
   }
@@ -165,7 +169,16 @@ function encodeReply(plan: ReplyPlan, question: DnsQuestion): Buffer {
     ],
     answers: (plan.answers ?? []).map(encodeRecord),
     authorities: (plan.authorities ?? []).map(encodeRecord),
+    additionals: plan.extendedError === undefined || !question.edns ? [] : [encodeOpt(plan.extendedError)],
   })
+}
+
+/** The types know only the options that the library makes; it sends the octets of any. */
+function encodeOpt({ code, text }: { readonly code: number; readonly text: string }): Answer {
+  const data = Buffer.concat([Buffer.from([code >> 8, code & 255]), Buffer.from(text)])
+  const options = [{ code: 15, data }] as unknown as PacketOpt[]
+  const head = { udpPayloadSize: 1232, extendedRcode: 0, ednsVersion: 0, flags: 0, flag_do: false }
+  return { type: 'OPT', name: '.', ...head, options }
 }
 
 const wireName = (name: string): string => (name === '' ? '.' : name)

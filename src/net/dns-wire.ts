@@ -1,15 +1,18 @@
 // Owns DNS messages as octets, over dns-packet: a query out of a question, and what a reply to it says. Whether a reply
-// belongs to its query is judged here. RFC 1035 section 4, RFC 6891 (EDNS0), RFC 5452 section 9.1 (what must match).
+// belongs to its query is judged here. RFC 1035 section 4, RFC 6891 (EDNS0), RFC 5452 section 9.1 (what must match), RFC 8914
+// (extended errors), draft-vixie-dnsext-dns0x20 (case of the name as more to guess).
 
 import packet, { type Answer, type DecodedPacket, type Question } from 'dns-packet'
 import { canonicalIpv6 } from '../base/ip.ts'
 import type { RecordData, RecordType } from '../dns/lookup.ts'
-import type { DnsRecord, DnsResponse } from '../dns/meaning.ts'
+import type { DnsRecord, DnsResponse, ExtendedError } from '../dns/meaning.ts'
 
 export interface DnsQuery {
   readonly id: number
   /** Canonical. */
   readonly name: string
+  /** The name with its letters in some case, as it is sent. Default: `name`. */
+  readonly wireName?: string
   readonly type: RecordType
   /** With an OPT record; servers that know none answer FORMERR. */
   readonly edns: boolean
@@ -24,7 +27,7 @@ export function encodeQuery(query: DnsQuery): Buffer {
     id: query.id,
     // RFC 6840 section 5.7: AD in a query asks for AD in the answer, without the bulk of DO.
     flags: packet.RECURSION_DESIRED | packet.AUTHENTIC_DATA,
-    questions: [{ name: query.name === '' ? '.' : query.name, type: query.type, class: 'IN' }],
+    questions: [{ name: (query.wireName ?? query.name) || '.', type: query.type, class: 'IN' }],
     additionals: query.edns
       ? [
           {
@@ -43,7 +46,12 @@ export function encodeQuery(query: DnsQuery): Buffer {
 }
 
 export type DnsReply =
-  | { readonly kind: 'response'; readonly response: DnsResponse<RecordData[RecordType]> }
+  | {
+      readonly kind: 'response'
+      readonly response: DnsResponse<RecordData[RecordType]>
+      /** The question did not come back in the case in which it was sent: a forgery, or a server that does not keep it. */
+      readonly otherCase?: true
+    }
   /** To be asked again over TCP. */
   | { readonly kind: 'truncated' }
   /** The server does not know EDNS0. */
@@ -73,7 +81,10 @@ export function readReply(bytes: Buffer, query: DnsQuery, trustAd: boolean): Dns
   if (!bare && (message.questions.length !== 1 || !isQuestion(question, query))) return undefined
   if (query.edns && (rcode === 'FORMERR' || rcode === 'NOTIMP' || rcode === 'BADVERS'))
     return { kind: 'noEdns' }
-  return { kind: 'response', response: readResponse(message, rcode, query.type, trustAd) }
+  const response = readResponse(message, rcode, query.type, trustAd)
+  const isOtherCase =
+    query.wireName !== undefined && question !== undefined && question.name !== (query.wireName || '.')
+  return { kind: 'response', response, ...(isOtherCase && { otherCase: true }) }
 }
 
 /** What dns-packet returns and its types do not say. */
@@ -116,6 +127,7 @@ function readResponse(
     if (record.type === 'CNAME') cnames.push({ ...head, data: nameOf(record.data) })
     else if (record.type === type) records.push({ ...head, data: dataOf(record) })
   }
+  const extendedErrors = extendedErrorsOf(message)
   const soa = message.authorities.find((record) => record.type === 'SOA')
   return {
     rcode,
@@ -125,7 +137,29 @@ function readResponse(
     cnames,
     ...(soa?.type === 'SOA' && { negativeTtlSeconds: Math.min(ttlOf(soa), soa.data.minimum ?? 0) }),
     hasReferral: soa === undefined && message.authorities.some((record) => record.type === 'NS'),
+    ...(extendedErrors.length > 0 && { extendedErrors }),
   }
+}
+
+const extendedErrorOption = 15
+const extendedErrorsMax = 5
+
+/** RFC 8914 section 2. */
+function extendedErrorsOf(message: DecodedMessage): readonly ExtendedError[] {
+  const errors: ExtendedError[] = []
+  for (const record of message.additionals) {
+    if (record.type !== 'OPT') continue
+    // The types know only the options that the library makes.
+    for (const { code, data } of record.options as readonly { code: unknown; data?: Buffer }[]) {
+      if (code !== extendedErrorOption || data === undefined || data.length < 2) continue
+      const text = data
+        .toString('utf8', 2, 202)
+        .replace(/[^\x20-\x7e]+/g, ' ')
+        .trim()
+      if (errors.length < extendedErrorsMax) errors.push({ code: data.readUInt16BE(0), text })
+    }
+  }
+  return errors
 }
 
 /** RFC 2181 section 8: the highest bit set means 0. */
@@ -141,6 +175,7 @@ function dataOf(record: Answer): RecordData[RecordType] {
     case 'AAAA':
       return canonicalIpv6(record.data) ?? record.data
     case 'PTR':
+    case 'NS':
       return nameOf(record.data)
     case 'MX':
       return { preference: record.data.preference ?? 0, exchange: nameOf(record.data.exchange) }

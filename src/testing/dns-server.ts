@@ -17,7 +17,8 @@ import { realClock } from '../net/real-clock.ts'
 /**
  * What goes wrong with one answer. truncate: over UDP, without records. wrongId, wrongQuestion: a forged packet, then the
  * true one. garbage: octets that bear the id and are no message. firstAlias: only the first CNAME of a chain.
- * noEdns: FORMERR to queries with EDNS0. referral: NS records only. delayMs: the true answer, late.
+ * noEdns: FORMERR to queries with EDNS0. referral: NS records only. lowerCase: the question comes back in lower case.
+ * bogus: SERVFAIL with the extended error that validation failed. delayMs: the true answer, late.
  */
 export type DnsFault =
   | 'timeout'
@@ -30,11 +31,13 @@ export type DnsFault =
   | 'firstAlias'
   | 'noEdns'
   | 'referral'
+  | 'lowerCase'
+  | 'bogus'
   | { readonly delayMs: number }
 
 export interface DnsServerOptions {
   readonly data: DnsData
-  /** Asked for each query; data's `fail`, `timeout` and `secure` count as well. */
+  /** Asked for each query; data's `fail`, `bogus`, `timeout` and `secure` count as well. */
   readonly fault?: (question: DnsQuestion) => DnsFault | undefined
   /** MINIMUM of the SOA in negative answers. Default 60. */
   readonly negativeTtlSeconds?: number
@@ -74,20 +77,27 @@ export async function startDnsServer(options: DnsServerOptions): Promise<DnsServ
     address: `${responder.local.address}:${responder.local.port}`,
     questions,
     get queries() {
-      return questions.map(({ transport, type, name }) => `${transport} ${type.toLowerCase()} ${name}`)
+      return questions.map(
+        ({ transport, type, name }) => `${transport} ${type.toLowerCase()} ${name.toLowerCase()}`,
+      )
     },
     setData: (data) => void (zone = readDnsData(data)),
     stop: () => responder.close(),
   }
 }
 
+const bogus: ReplyPlan = { rcode: 2, extendedError: { code: 6, text: 'validation failure' } }
+
 /** The answer with the whole chain of CNAMEs, as a recursive server gives it. */
 function truth(zone: DnsZone, question: string, type: RecordType, negativeTtlSeconds: number): ReplyPlan {
   const { ttlSeconds } = zone
   const answers: NamedRecord[] = []
   let name = question
+  let authenticData = true
   for (let i = 0; i < 20; i++) {
+    if (zone.isBogus(name, type)) return bogus
     if (zone.fails(name, type)) return { rcode: 2 }
+    authenticData &&= zone.isSecure(name, type)
     const records = zone.records(name, type)
     for (const data of records) answers.push({ ...({ type, data } as ReplyRecord), name, ttlSeconds })
     const target = zone.cname(name)
@@ -95,7 +105,6 @@ function truth(zone: DnsZone, question: string, type: RecordType, negativeTtlSec
     answers.push({ type: 'CNAME', data: target, name, ttlSeconds })
     name = target
   }
-  const authenticData = zone.isSecure(question, type)
   const last = answers.at(-1)
   if (last !== undefined && (last.type !== 'CNAME' || zone.cname(name) !== undefined))
     return { rcode: 0, authenticData, answers }
@@ -117,6 +126,10 @@ function faulty(
       return []
     case 'servfail':
       return [{ rcode: 2 }]
+    case 'bogus':
+      return [bogus]
+    case 'lowerCase':
+      return [{ ...reply, questionName: question.name.toLowerCase() }]
     case 'refused':
       return [{ rcode: 5 }]
     case 'truncate':
