@@ -15,11 +15,16 @@ export interface IndexRunnerOptions {
   readonly clock: Clock
   readonly log: Log
   readonly reader: ReaderPort
+  /** The writer has work now. */
+  readonly isBusy: () => boolean
 }
 
 const retryMs = 5000
 /** After damage: soon, but never at once and for ever. */
 const anewMs = 100
+/** While the writer has work, and nobody waits for the index, it rests so many times as long as each step took. */
+const restFactor = 3
+const restMsMax = 1000
 /** How long a question waits for what is not indexed yet. */
 const waitMs = 1000
 /** Ids of removed rows that are remembered for the index; beyond, leftovers are only found at the next start. */
@@ -39,6 +44,8 @@ export class IndexRunner {
   #isCareful = false
   #avoid: string[] = []
   #closed = false
+  /** Ends a rest. */
+  #hurry: (() => void) | undefined
   #lastError: Error | undefined
   /** The last removal of a damaged index. */
   #dropping: Promise<unknown> = Promise.resolve()
@@ -76,6 +83,7 @@ export class IndexRunner {
         resolve()
       })
       this.#waiting.add(look)
+      this.#hurry?.()
       look()
     })
   }
@@ -107,6 +115,7 @@ export class IndexRunner {
     for (;;) {
       const seen = this.#placed
       const gone = this.#gone
+      const startedAt = this.#options.clock.now()
       this.#gone = []
       let more: boolean
       try {
@@ -121,8 +130,24 @@ export class IndexRunner {
         for (const look of [...this.#waiting]) look()
         if (this.#placed === seen && this.#gone.length === 0) return
       }
+      await this.#rest(this.#options.clock.now() - startedAt)
       if (this.#closed) return
     }
+  }
+
+  /** Steps come after acceptance: they share processors and disk. */
+  async #rest(stepMs: number): Promise<void> {
+    const { clock, isBusy, inThread } = this.#options
+    if (inThread || this.#waiting.size > 0 || !isBusy()) return
+    const ms = Math.min(restMsMax, Math.max(1, restFactor * stepMs))
+    await new Promise<void>((resolve) => {
+      const timer = clock.setTimer(ms, resolve)
+      this.#hurry = () => {
+        timer.cancel()
+        resolve()
+      }
+    })
+    this.#hurry = undefined
   }
 
   async #open(): Promise<IndexerPort> {
@@ -176,6 +201,7 @@ export class IndexRunner {
   async close(): Promise<void> {
     this.#closed = true
     this.#timer?.cancel()
+    this.#hurry?.()
     await this.#running
     await this.#dropping
     for (const look of [...this.#waiting]) look()

@@ -287,10 +287,15 @@ export class Indexer {
   *#rows(mailboxId: number, from: number, end: number, limit: number): Generator<Row> {
     let after = from
     try {
-      for (const item of this.#mailSql.rows.iterate(mailboxId, from, end, limit)) {
-        const row = item as unknown as Row
-        after = row.uid
-        yield row
+      // In pieces that are read at once: a reader that stays keeps the writer's log from beginning anew.
+      for (let left = limit; left > 0; ) {
+        const rows = this.#mailSql.rows.all(mailboxId, after, end, Math.min(left, 50)) as unknown as Row[]
+        for (const row of rows) {
+          after = row.uid
+          yield row
+        }
+        if (rows.length < 50) return
+        left -= rows.length
       }
     } catch (error) {
       if (!isCorrupt(error)) throw error

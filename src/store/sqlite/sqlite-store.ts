@@ -166,7 +166,14 @@ class SqliteStore implements Store {
     this.#reader = reader
     this.#unlock = unlock
     const { dir, clock, log, inThread = false } = options
-    this.#index = new IndexRunner({ dir, inThread, clock, log, reader })
+    this.#index = new IndexRunner({
+      dir,
+      inThread,
+      clock,
+      log,
+      reader,
+      isBusy: () => this.#pending.length > 0 || this.#inFlight.length > 0,
+    })
     this.#mail = new SqliteMail({
       clock,
       index: this.#index,
