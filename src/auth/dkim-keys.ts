@@ -7,8 +7,12 @@ import { tryParseDomain } from '../base/domain.ts'
 import { UsageError } from '../base/usage-error.ts'
 import type { KeyType } from './dkim-signature.ts'
 
-/** PEM (PKCS #8 or PKCS #1), DER (PKCS #8), or a key of node:crypto. */
-export type PrivateKeyInput = string | Uint8Array | KeyObject
+/** PEM (PKCS #8 or PKCS #1), DER (PKCS #8), PEM with its pass phrase, or a key of node:crypto. */
+export type PrivateKeyInput =
+  | string
+  | Uint8Array
+  | KeyObject
+  | { readonly key: string | Uint8Array; readonly passphrase: string }
 
 /** Below it verifiers must not accept (RFC 8301 section 3.2). */
 const rsaBitsMin = 1024
@@ -32,12 +36,17 @@ function importPrivateKey(input: PrivateKeyInput, field: string): KeyObject {
   }
   try {
     if (typeof input === 'string') return createPrivateKey(input)
+    if (!(input instanceof Uint8Array))
+      return createPrivateKey({ key: Buffer.from(input.key), format: 'pem', passphrase: input.passphrase })
     const bytes = Buffer.from(input)
     return bytes.toString('latin1', 0, 5) === '-----'
       ? createPrivateKey(bytes)
       : createPrivateKey({ key: bytes, format: 'der', type: 'pkcs8' })
   } catch {
-    throw new UsageError(field, 'is no private key (PEM, or DER of PKCS #8, without a pass phrase)')
+    throw new UsageError(
+      field,
+      'is no private key (PEM, or DER of PKCS #8; with its pass phrase where it has one)',
+    )
   }
 }
 

@@ -3,7 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
-import { createPublicKey, generateKeyPairSync } from 'node:crypto'
+import { createPrivateKey, createPublicKey, generateKeyPairSync } from 'node:crypto'
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
@@ -233,6 +233,21 @@ test('dkim sign: a mistake names the option, and never shows a key', async () =>
       assert.doesNotMatch(error.message, /secret|MII|BEGIN/)
       return true
     })
+})
+
+test('dkim sign: a key in any of its forms makes the same signature', async () => {
+  const object = createPrivateKey(rsa)
+  const want = await sign(message, { keys: [{ domain, selector: 'r1', privateKey: rsa }] })
+  const pem = (type: 'pkcs1' | 'pkcs8', more = {}): string =>
+    String(object.export({ format: 'pem', type, ...more }))
+  for (const privateKey of [
+    object,
+    pem('pkcs1'),
+    Buffer.from(rsa),
+    object.export({ format: 'der', type: 'pkcs8' }),
+    { key: pem('pkcs8', { cipher: 'aes-256-cbc', passphrase: 'sesame' }), passphrase: 'sesame' },
+  ])
+    assert.equal(await sign(message, { keys: [{ domain, selector: 'r1', privateKey }] }), want)
 })
 
 test('dkim sign: what is no message is not signed', async () => {
