@@ -1,6 +1,7 @@
 // Owns the entry `posthouse/auth`: who sent a message, judged from its octets and DNS. Functions over a `Resolver` and a
 // clock that the caller gives; it opens no socket and loads nothing of the server.
 //
+//   const resolver = nodeResolver(dns.promises) // of node:dns
 //   const verdicts = await authenticate(bytes, { ip, helo, reversePath, resolver, clock: { now: Date.now }, authservId })
 //   verdicts.dmarc.result; verdicts.dkim.signatures[0]?.reason; verdicts.field
 
@@ -32,7 +33,6 @@ export {
   type DaneVerdict,
   isUsableTlsa,
   matchDane,
-  type TlsaRecord,
   tlsaRecordFor,
 } from './auth/dane.ts'
 export {
@@ -80,7 +80,8 @@ export {
   selectStsRecord,
   stsAllows,
 } from './auth/mta-sts.ts'
+export { type AuthResolver, type NodeDns, nodeResolver } from './auth/node-resolver.ts'
 export { checkSpf, type SpfOptions, type SpfReport, type SpfWord } from './auth/spf.ts'
 export { parseTlsRptRecord, selectTlsRptRecord, type TlsRptRecord } from './auth/tls-rpt.ts'
 export { createFakeResolver, type DnsData } from './dns/fake-resolver.ts'
-export type { DnsAnswer, MxRecord, Resolver } from './dns/resolver.ts'
+export type { DnsAnswer, MxRecord, Resolver, TlsaRecord } from './dns/resolver.ts'

@@ -7,7 +7,8 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { type DaneInput, isUsableTlsa, matchDane, type TlsaRecord, tlsaRecordFor } from './dane.ts'
+import type { TlsaRecord } from '../dns/resolver.ts'
+import { type DaneInput, isUsableTlsa, matchDane, tlsaRecordFor } from './dane.ts'
 
 const skip = spawnSync('openssl', ['version']).status === 0 ? false : 'openssl is not installed'
 

@@ -3,16 +3,7 @@
 // 9 (of several digests the strongest counts), RFC 6698 section 2.1.
 
 import { createHash, X509Certificate } from 'node:crypto'
-
-export interface TlsaRecord {
-  /** 2: DANE-TA, 3: DANE-EE. */
-  readonly usage: number
-  /** 0: the certificate, 1: its public key. */
-  readonly selector: number
-  /** 0: as it is, 1: SHA-256, 2: SHA-512. */
-  readonly matchingType: number
-  readonly data: Uint8Array
-}
+import type { TlsaRecord } from '../dns/resolver.ts'
 
 export interface DaneInput {
   readonly records: readonly TlsaRecord[]

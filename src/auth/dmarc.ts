@@ -3,11 +3,11 @@
 // RFC 9989 (tree walk, np=, psd=, t=), RFC 8601 section 2.7.2.
 
 import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js'
-import type { Resolver } from '../dns/resolver.ts'
 import { type AuthorProblem, readAuthor } from './author.ts'
 import type { DkimSignatureResult } from './dkim-verify.ts'
 import type { HeaderBlock } from './header-block.ts'
 import { bridgeResolver, shortText } from './mailauth-resolver.ts'
+import type { AuthResolver } from './node-resolver.ts'
 import type { SpfReport } from './spf.ts'
 
 /** permerror: the message has no author that could be judged. RFC 9989 section 9.1. */
@@ -19,7 +19,7 @@ export interface DmarcOptions {
   /** SPF of MAIL FROM (or of HELO, where that is null). */
   readonly spf: Pick<SpfReport, 'result' | 'domain'> | undefined
   readonly dkim: readonly Pick<DkimSignatureResult, 'result' | 'domain'>[]
-  readonly resolver: Resolver
+  readonly resolver: AuthResolver
   readonly signal?: AbortSignal | undefined
 }
 

@@ -2,10 +2,11 @@
 // speaks node:dns: records or an error with a code. mailauth has a clock of its own only where it is given a time limit,
 // and it is given none: our deadline is the signal.
 
-import type { DnsAnswer, MxRecord, Resolver } from '../dns/resolver.ts'
+import type { DnsAnswer, MxRecord } from '../dns/resolver.ts'
+import type { AuthResolver } from './node-resolver.ts'
 
 export interface BridgeOptions {
-  readonly resolver: Resolver
+  readonly resolver: AuthResolver
   readonly signal?: AbortSignal | undefined
   readonly questionsMax: number
 }

@@ -2,8 +2,8 @@
 // ours. Never throws. RFC 7208 (limits: section 4.6.4), RFC 8601 section 2.7.2.
 
 import { spf as evaluate } from 'mailauth/lib/spf/index.js'
-import type { Resolver } from '../dns/resolver.ts'
 import { bridgeResolver, shortText } from './mailauth-resolver.ts'
+import type { AuthResolver } from './node-resolver.ts'
 
 /** RFC 7208 section 2.6. */
 export type SpfWord = 'none' | 'neutral' | 'pass' | 'fail' | 'softfail' | 'temperror' | 'permerror'
@@ -15,7 +15,7 @@ export interface SpfOptions {
   readonly helo: string
   /** `local@domain`; null or '' for the null reverse-path, whose domain is the HELO name (RFC 7208 section 2.4). */
   readonly reversePath: string | null
-  readonly resolver: Resolver
+  readonly resolver: AuthResolver
   /** Our own name, for macros. */
   readonly hostname?: string
   /** The deadline: what is not known when it is aborted is temperror. */
