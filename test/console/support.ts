@@ -34,7 +34,8 @@ export function builtConsole(): Promise<string> {
 export interface View {
   readonly width?: number
   readonly height?: number
-  readonly colorScheme?: 'light' | 'dark'
+  /** null: the browser's own. */
+  readonly colorScheme?: 'light' | 'dark' | null
   readonly locale?: string
   readonly hasTouch?: boolean
 }

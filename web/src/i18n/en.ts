@@ -109,8 +109,8 @@ export const en = {
     noSender: '(no sender)',
     noSubject: '(no subject)',
     to: 'to',
-    rowLabel: (from: string, subject: string, when: string, unread: boolean) =>
-      `${unread ? 'Unread. ' : ''}${from}: ${subject}, ${when}`,
+    unread: 'Unread',
+    starred: 'Starred',
     countLine: (total: number, unread: number) =>
       unread === 0 ? formatNumber(total) : `${formatNumber(total)}, ${formatNumber(unread)} unread`,
     nothingFound: 'Nothing found',

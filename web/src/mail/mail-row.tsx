@@ -35,18 +35,13 @@ function Row(props: MailRowProps): JSX.Element {
       id={`row-${index}`}
       role="option"
       aria-selected={checked || open}
-      aria-label={t.mail.rowLabel(
-        shortName(row.from) || t.mail.noSender,
-        row.subject || t.mail.noSubject,
-        formatWhen(row.receivedAt, props.minute),
-        row.unread,
-      )}
       data-index={index}
       class={`mail-row ${row.unread ? 'unread' : ''} ${current ? 'current' : ''} ${open ? 'open' : ''} ${checked ? 'checked' : ''}`}
     >
       <span class="gutter" data-part="check">
         <span class="box">{checked && <Icon name="check" size={13} />}</span>
         <span class="dot" />
+        {row.unread && <span class="sr-only">{t.mail.unread}</span>}
       </span>
       <span class="who clip">
         <span class="from">{shortName(row.from) || t.mail.noSender}</span>
@@ -75,6 +70,7 @@ function Row(props: MailRowProps): JSX.Element {
         {row.attachmentCount > 0 && <Icon name="clip" size={15} />}
         <span class={`star ${row.starred ? 'on' : ''}`} data-part="star">
           <Icon name="star" size={15} filled={row.starred} />
+          {row.starred && <span class="sr-only">{t.mail.starred}</span>}
         </span>
       </span>
     </div>

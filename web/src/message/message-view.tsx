@@ -201,7 +201,13 @@ function Opened(props: {
     <>
       <Head message={message} summary={summary} />
       <Tabs items={tabs} current={current} label={t.message.tabs} onChange={choose} />
-      <div class="message-body" role="tabpanel" id={`panel-${current}`} aria-labelledby={`tab-${current}`}>
+      <div
+        class="message-body"
+        role="tabpanel"
+        tabindex={0}
+        id={`panel-${current}`}
+        aria-labelledby={`tab-${current}`}
+      >
         <ViewHost id={current} message={message} key={current} />
       </div>
     </>

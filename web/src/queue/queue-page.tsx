@@ -155,7 +155,7 @@ function Destinations(props: { readonly view: DestinationsView; readonly reload:
           )}
         </div>
       </header>
-      <div class="table-wrap">
+      <section class="table-wrap" tabindex={0} aria-label={t.destinations}>
         <table class="table cards-on-phone">
           <thead>
             <tr>
@@ -177,7 +177,7 @@ function Destinations(props: { readonly view: DestinationsView; readonly reload:
             ))}
           </tbody>
         </table>
-      </div>
+      </section>
     </section>
   )
 }

@@ -216,7 +216,11 @@ export function MenuButton(props: {
         class={props.class ?? `btn quiet ${props.text === undefined ? 'icon' : ''}`}
         aria-haspopup="menu"
         aria-expanded={open}
-        aria-label={props.label}
+        aria-label={
+          props.text === undefined || props.text === props.label
+            ? props.label
+            : `${props.label}: ${props.text}`
+        }
         title={props.label}
         onClick={() => setOpen(!open)}
       >

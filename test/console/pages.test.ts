@@ -1,0 +1,191 @@
+// Owns the flows of the other pages: login, queue, dashboard, faults, domains and accounts, tokens and webhooks, settings,
+// compose, connect; both languages, both themes, errors.
+
+import assert from 'node:assert/strict'
+import { describe, test } from 'node:test'
+import { eventually, openConsole, skip } from './support.ts'
+
+describe('console: pages', { skip, timeout: 120_000 }, () => {
+  test('login: a wrong password is said, the right one opens, logging out closes', async (t) => {
+    const { page } = await openConsole(t, { count: 10, product: 'server', login: true })
+    await page.getByLabel('Account').fill('admin@example.test')
+    await page.getByLabel('Password').fill('wrong')
+    await page.keyboard.press('Enter')
+    await page.getByText('Account or password is wrong').waitFor()
+    await page.getByLabel('Password').fill('secret')
+    await page.keyboard.press('Enter')
+    await page.locator('.mail-row').first().waitFor()
+    await page.getByRole('button', { name: 'Log out' }).click()
+    await page.getByRole('heading', { name: 'Log in to Posthouse' }).waitFor()
+  })
+
+  test('queue: reasons and turns are shown, an act asks first, a destination can be looked into', async (t) => {
+    const { page, fake } = await openConsole(t, { count: 10, at: '#/queue' })
+    await page.getByText('451 4.7.1 Greylisted').first().waitFor()
+    await page.getByText('9 failures in a row').waitFor()
+    await page.getByRole('link', { name: 'down.example', exact: true }).click()
+    await page.getByRole('heading', { name: 'down.example' }).waitFor()
+    await page.getByRole('button', { name: 'Actions', exact: true }).click()
+    await page.getByRole('menuitem', { name: 'Bounce' }).click()
+    await page.getByText('The sender gets a report').waitFor()
+    assert.equal(
+      fake.requests.some((line) => line.includes('/v1/queue/actions')),
+      false,
+    )
+    await page.getByRole('dialog').getByRole('button', { name: 'Bounce' }).click()
+    await page.getByText('14 deliveries done').waitFor()
+    await page.goto(`${fake.url}/#/queue`)
+    await page.getByRole('link', { name: 'slow.example', exact: true }).waitFor()
+    assert.equal(await page.getByRole('link', { name: 'down.example', exact: true }).count(), 0)
+  })
+
+  test('dashboard: figures and charts, another range', async (t) => {
+    const { page, fake, complaints } = await openConsole(t, { count: 10, at: '#/dashboard' })
+    await eventually('four charts are drawn', async () => (await page.locator('.chart canvas').count()) === 4)
+    await page.getByText('Oldest overdue').waitFor()
+    await page.getByRole('button', { name: '24 hours' }).click()
+    await eventually('a day is asked for', async () =>
+      fake.requests.some((line) => line === 'GET /v1/stats?minutes=1440'),
+    )
+    assert.deepEqual(complaints, [])
+  })
+
+  test('faults: a rule is made, switched off, removed; a profile is added; the seed begins anew', async (t) => {
+    const { page } = await openConsole(t, { count: 10, at: '#/faults' })
+    await page.getByRole('button', { name: 'New rule' }).click()
+    await page.getByLabel('When').selectOption('mail')
+    await page.getByLabel('What').selectOption('rate-limit')
+    await page.getByLabel('Messages').fill('3')
+    await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click()
+    const rule = page.getByRole('switch', { name: 'at MAIL FROM: rate limit' })
+    await rule.waitFor()
+    await rule.click()
+    await eventually('it is off', async () => !(await rule.isChecked()))
+    await page.getByRole('button', { name: 'Delete: at MAIL FROM: rate limit' }).click()
+    await eventually('it is gone', async () => (await rule.count()) === 0)
+    await page.getByRole('button', { name: 'Apply: gmail' }).click()
+    await rule.waitFor()
+    await page.getByLabel('Seed').fill('7')
+    await page.getByRole('button', { name: 'Restart' }).click()
+    await eventually(
+      'counts are back at nothing',
+      async () => (await page.getByText('hit 12 ×').count()) === 0,
+    )
+  })
+
+  test('domains and accounts: added, changed, removed; the configuration stays', async (t) => {
+    const { page } = await openConsole(t, { count: 10, product: 'server', at: '#/domains' })
+    await page.getByRole('button', { name: 'New domain' }).click()
+    await page.getByRole('textbox', { name: 'Domain' }).fill('fresh.test')
+    await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click()
+    await page.getByRole('cell', { name: 'fresh.test', exact: true }).waitFor()
+    await page.getByRole('button', { name: 'New alias: fresh.test' }).click()
+    await page.getByRole('textbox', { name: 'Alias' }).fill('info')
+    await page.getByRole('textbox', { name: 'Goes to' }).fill('ann@example.test')
+    await page.getByRole('dialog').getByRole('button', { name: 'Add' }).click()
+    await page.getByRole('button', { name: 'Delete info' }).waitFor()
+    await page.getByRole('button', { name: 'Switch off: ann@example.test' }).click()
+    await page.getByRole('button', { name: 'Switch on: ann@example.test' }).waitFor()
+    assert.equal(await page.getByRole('button', { name: 'Delete example.test' }).count(), 0)
+  })
+
+  test('tokens: the secret is shown once; a webhook is tested', async (t) => {
+    const { page } = await openConsole(t, { count: 10, at: '#/access' })
+    await page.getByRole('button', { name: 'New token' }).click()
+    await page.getByLabel('Name').fill('Playwright')
+    await page.getByRole('dialog').getByLabel('send mail').check()
+    await page.getByRole('dialog').getByRole('button', { name: 'Create' }).click()
+    await page.getByText('ph_8Jx2').waitFor()
+    await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click()
+    await page.getByText('Playwright').waitFor()
+    assert.equal(await page.getByText('ph_8Jx2').count(), 0)
+    await page.getByRole('button', { name: 'Test' }).first().click()
+    await page.getByText('It answered with 200').waitFor()
+  })
+
+  test('compose: what is missing is said, a mistake of an address is shown at its field, a file goes along', async (t) => {
+    const { page, fake } = await openConsole(t, { count: 10, at: '#/compose' })
+    await page.getByRole('button', { name: 'Send', exact: true }).click()
+    await page.getByText('Say at least one recipient').waitFor()
+    await page.getByLabel('To', { exact: true }).fill('nobody')
+    await page.getByLabel('Subject').fill('From the console')
+    await page.getByRole('button', { name: 'Send', exact: true }).click()
+    await page.locator('#compose-to ~ .fault').waitFor()
+    await page.getByLabel('To', { exact: true }).fill('ann@customer.test')
+    await page.setInputFiles('input[type=file]', {
+      name: 'note.txt',
+      mimeType: 'text/plain',
+      buffer: Buffer.from('hello'),
+    })
+    await page.getByText('note.txt · 5 B').waitFor()
+    await page.getByRole('button', { name: 'Send', exact: true }).click()
+    await page.getByText('Accepted for 1 recipient').waitFor()
+    assert.equal(fake.mail[0]?.summary.subject, 'From the console')
+    await page.getByRole('link', { name: 'Show it' }).click()
+    await page.getByRole('heading', { name: 'From the console' }).waitFor()
+  })
+
+  test('settings: found by a word, with where each value comes from', async (t) => {
+    const { page } = await openConsole(t, { count: 10, at: '#/settings' })
+    await page.getByText('retry.giveUpAfter').waitFor()
+    await page.getByLabel('Find a setting').fill('relay')
+    await eventually('others are away', async () => (await page.getByText('retry.giveUpAfter').count()) === 0)
+    await page.getByText('delivery.mode').waitFor()
+  })
+
+  test('no mail yet: the exact settings of this server, for each program', async (t) => {
+    const { page } = await openConsole(t, { count: 0 })
+    await page.getByText('Waiting for the first mail').waitFor()
+    await page.getByText('port: 1025,').waitFor()
+    await page.getByText('Laravel').click()
+    await page.getByText('MAIL_PORT=1025').waitFor()
+    for (const [name, words] of [
+      ['Django', 'EMAIL_PORT = 1025'],
+      ['Rails', 'port: 1025,'],
+      ['Spring', 'spring.mail.port=1025'],
+      ['msmtp', 'port 1025'],
+      ['posthouse/client', "createMailer('smtp://127.0.0.1:1025')"],
+    ] as const) {
+      await page.getByText(name).click()
+      await page.getByText(words).waitFor()
+    }
+  })
+
+  test('errors are said with a way to try again; the server away is said, too', async (t) => {
+    const { page, fake } = await openConsole(t, { count: 10 })
+    await page.locator('.mail-row').first().waitFor()
+    fake.failWith(500)
+    await page.goto(`${fake.url}/#/queue`)
+    await page.getByText('The fake was told to fail').first().waitFor()
+    fake.failWith(undefined)
+    await page.getByRole('button', { name: 'Try again' }).first().click()
+    await page.getByText('slow.example').first().waitFor()
+  })
+
+  test('languages and themes: as the browser has them, chosen by the person, remembered', async (t) => {
+    const { page } = await openConsole(t, { count: 10, locale: 'zh-CN', colorScheme: 'dark' })
+    await page.getByPlaceholder('搜索邮件').waitFor()
+    assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN')
+    assert.equal(await page.locator('html').getAttribute('data-theme'), 'dark')
+    for (const [at, words] of [
+      ['queue', '等待原因'],
+      ['dashboard', '吞吐量'],
+      ['faults', '灰名单'],
+      ['access', 'API 令牌'],
+      ['settings', '配置文件'],
+      ['compose', '填入示例'],
+      ['connect', '接入你的程序'],
+    ] as const) {
+      await page.goto(`${page.url().split('#')[0]}#/${at}`)
+      if (at === 'queue') await page.getByRole('heading', { name: '队列' }).waitFor()
+      else await page.getByText(words).first().waitFor()
+    }
+    await page.goto(`${page.url().split('#')[0]}#/settings`)
+    await page.getByRole('button', { name: 'English' }).click()
+    await page.getByRole('heading', { name: 'Settings' }).waitFor()
+    await page.getByRole('button', { name: 'Light', exact: true }).click()
+    await page.reload()
+    await page.getByRole('heading', { name: 'Settings' }).waitFor()
+    assert.equal(await page.locator('html').getAttribute('data-theme'), 'light')
+  })
+})
