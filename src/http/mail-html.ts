@@ -77,6 +77,8 @@ export function mailPage(html: string, options: MailHtmlOptions): string {
   // Styles of the body element are worth keeping: the background of the whole mail.
   let bodyStyle = ''
   const body: string[] = []
+  /** What was written and is not closed: a tag that breaks off is closed by the parser without being opened. */
+  const opened: string[] = []
   let skipping: { readonly name: string; depth: number } | undefined
   let raw = false
   readHtml(html.slice(0, htmlCharsMax), {
@@ -97,6 +99,7 @@ export function mailPage(html: string, options: MailHtmlOptions): string {
       if (droppedTag.has(name) || !/^[a-z][a-z0-9]{0,30}$/.test(name)) return
       raw = name === 'style'
       body.push(`<${name}${writeAttributes(name, attributes, options)}>`)
+      if (!voidTags.has(name)) opened.push(name)
     },
     text(text) {
       if (skipping !== undefined) return
@@ -109,12 +112,12 @@ export function mailPage(html: string, options: MailHtmlOptions): string {
         return
       }
       if (name === 'style') raw = false
-      if (droppedTag.has(name) || voidTags.has(name) || !/^[a-z][a-z0-9]{0,30}$/.test(name)) return
+      if (opened.at(-1) !== name) return
+      opened.pop()
       body.push(`</${name}>`)
     },
   })
-  out.push(`</head><body${bodyStyle}>`, ...body, '</body></html>')
-  return out.join('')
+  return `${out.join('')}</head><body${bodyStyle}>${body.join('')}</body></html>`
 }
 
 /** Behind `</style` nothing is style; a `<` is only needed there to end it. */

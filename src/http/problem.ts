@@ -99,6 +99,8 @@ export function toFields(error: z.ZodError, prefix: string): readonly ProblemFie
   )
 }
 
+const notACursor = 'not a cursor of this list'
+
 const byControlCode: Readonly<Record<ControlErrorCode, ProblemKind>> = {
   'not-found': 'not-found',
   conflict: 'conflict',
@@ -114,6 +116,9 @@ export function toProblem(error: unknown): Problem | undefined {
   if (error instanceof ControlError) return problem(byControlCode[error.code], error.message)
   if (error instanceof InvalidRequest) return problem('bad-request', undefined, error.fields)
   if (error instanceof StoreFailure) {
+    // The one failure of a store that is the caller's: a cursor is opaque to us, and the store alone knows its own.
+    if (error.message === notACursor)
+      return problem('bad-request', undefined, [{ path: 'query.cursor', message: error.message }])
     if (error.code === 'full') return problem('store-full', 'there is no space left for new data')
     if (error.code === 'closed') return problem('busy', 'the server is stopping')
     return problem('store-failed', 'the store could not do it; the log says why')

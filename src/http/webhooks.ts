@@ -1,7 +1,7 @@
 // Owns webhooks as a whole: those that are stored, a runner for each, and which kinds of entries are written to the feed
 // for them. Administrators alone make them: they see the mail of everybody.
 
-import type { FeedEntry } from '../store/mail-view.ts'
+import type { Documents, FeedEntry } from '../store/mail-view.ts'
 
 import type { ApiParts } from './api-parts.ts'
 import type { DeadLettersView, WebhookCreated, WebhookItem, WebhookTestView } from './api-types.ts'
@@ -20,6 +20,12 @@ import { makeWebhookSecret } from './webhook-signature.ts'
 const documentKind = 'webhook'
 export const webhooksMax = 100
 const deadListMax = 1000
+
+/** What the feed has to be written for from the first commit on, before anything else is started. */
+export async function webhookKinds(documents: Documents): Promise<readonly string[]> {
+  const hooks = (await documents.documentList(documentKind, webhooksMax)).map(({ data }) => data as Webhook)
+  return [...new Set(hooks.filter(({ enabled }) => enabled).flatMap(({ kinds }) => kinds))]
+}
 
 export class Webhooks {
   readonly #parts: ApiParts
@@ -76,6 +82,8 @@ export class Webhooks {
       secret: makeWebhookSecret(random),
     }
     const progress = { seq: await store.feedHead(), failureCount: 0 }
+    // First where it begins: without that a start after a crash would begin it later.
+    await store.documentPut({ kind: progressKind, key: hook.id, data: progress, updatedAt: clock.now() })
     await this.#put(hook)
     const runner = this.#runner(hook, progress)
     this.#runners.set(hook.id, runner)

@@ -21,6 +21,7 @@ import { InboundRoutes, inboundPrefix } from '../http/inbound-routes.ts'
 import { createMetrics, type MetricsRegistry } from '../http/metrics.ts'
 import { createPublicApi, type PublicApi } from '../http/public-api.ts'
 import { Traffic } from '../http/traffic.ts'
+import { webhookKinds } from '../http/webhooks.ts'
 import { makeSelfSigned } from '../net/certificate.ts'
 import { createDialer } from '../net/dial.ts'
 import { createDnsClient } from '../net/dns-client.ts'
@@ -205,6 +206,8 @@ class PosthouseServer implements Posthouse {
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
     const store = await this.#openStore()
     this.#store = store
+    if (hasViews(store) && config.listeners.http !== undefined)
+      store.feedKinds(config.capture.anyLogin ? ['*'] : await webhookKinds(store))
     const passwords = createPasswordHasher({ random: this.#random, clock: this.#clock })
     const accounts = new Accounts({
       config,
