@@ -59,8 +59,8 @@ export function readAuthor(header: HeaderBlock): Author {
   if (field.text.length > fromBytesMax) return refuse('malformed')
   const value = utf8(field.value)
   const strict = parseStrictAddresses(value)
-  const seen = seenDomains(field)
   if (!strict.ok) {
+    const seen = seenDomains(field)
     // Senders break the grammar without harm: `a@b.test <a@b.test>`. One domain wherever an `@` stands is no attack, as
     // long as it stands there for those too who decode nothing.
     const [domain] = seenIn([value])

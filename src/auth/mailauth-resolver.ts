@@ -14,11 +14,13 @@ export interface BridgeOptions {
 /** What mailauth calls. Rejects with an error that has a `code`. */
 export type NodeResolve = (name: string, type: string) => Promise<string[] | string[][]>
 
-class LookupFailed extends Error {
+/** No Error: most messages make some of them, and a stack costs more than the rest of a lookup. */
+class LookupFailed {
   readonly code: string
-  constructor(code: string, reason: string) {
-    super(reason)
+  readonly message: string
+  constructor(code: string, message: string) {
     this.code = code
+    this.message = message
   }
 }
 
