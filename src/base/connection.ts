@@ -77,6 +77,8 @@ export interface ClientTlsOptions {
   readonly ca?: string | readonly string[]
   /** TlsInfo shall have `certificates`. Default false. */
   readonly details?: boolean
+  /** Asked behind the handshake, before anything is sent: why this peer is none to talk to; undefined: it is. */
+  readonly judge?: (info: TlsInfo) => string | undefined
 }
 
 export interface Connection {

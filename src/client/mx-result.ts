@@ -16,6 +16,18 @@ export interface MxHost {
   readonly preference: number
   /** At least one, in the order in which they are to be tried. */
   readonly addresses: readonly HostAddress[]
+  /** The addresses, and the CNAMEs to them, were validated by DNSSEC; absent: not. */
+  readonly secure?: true
+  /** Where CNAMEs led from `name`, when there were any. */
+  readonly target?: string
+}
+
+/** What is known of the MX records themselves. */
+export interface MxOrigin {
+  /** They, or that there are none, were validated by DNSSEC. */
+  readonly secure: boolean
+  /** Where CNAMEs led from the mail domain, when there were any. */
+  readonly target?: string
 }
 
 /**
@@ -24,8 +36,8 @@ export interface MxHost {
  * is 5.4.4 (no host has an address) or 5.4.6 (the best host is ourselves). temporary: ask again later (4.4.3).
  */
 export type MxResult =
-  | { readonly kind: 'hosts'; readonly hosts: readonly MxHost[] }
+  | { readonly kind: 'hosts'; readonly hosts: readonly MxHost[]; readonly mx?: MxOrigin }
   | { readonly kind: 'nullMx' }
   | { readonly kind: 'noSuchDomain'; readonly reason?: string }
   | { readonly kind: 'unroutable'; readonly status: '5.4.4' | '5.4.6'; readonly reason: string }
-  | { readonly kind: 'temporary'; readonly reason: string }
+  | { readonly kind: 'temporary'; readonly reason: string; readonly bogus?: true }

@@ -7,7 +7,7 @@ import { canonicalIp, ipVersion } from '../base/ip.ts'
 import type { Random } from '../base/random.ts'
 import { canonicalName } from '../dns/name.ts'
 import type { DnsAnswer, MxRecord, ResolveOptions, Resolver } from '../dns/resolver.ts'
-import type { HostAddress, MxHost, MxResult } from './mx-result.ts'
+import type { HostAddress, MxHost, MxOrigin, MxResult } from './mx-result.ts'
 
 export interface RouteOptions {
   readonly resolver: Resolver
@@ -27,9 +27,12 @@ const hostsMax = 20
 const addressesMax = 10
 
 type Addresses =
-  | { readonly kind: 'found'; readonly addresses: readonly HostAddress[] }
+  | ({ readonly kind: 'found'; readonly addresses: readonly HostAddress[] } & Pick<
+      MxHost,
+      'secure' | 'target'
+    >)
   | { readonly kind: 'none'; readonly nameExists: boolean }
-  | { readonly kind: 'temporary'; readonly reason: string }
+  | { readonly kind: 'temporary'; readonly reason: string; readonly bogus?: true }
 
 /**
  * `domain`: A-labels, or an address literal in brackets. Rejects only with the reason of an aborted signal.
@@ -41,14 +44,15 @@ export async function resolveRoute(domain: string, options: RouteOptions): Promi
   if (name === undefined || name === '')
     return { kind: 'noSuchDomain', reason: `${domain} is not a domain name` }
   const answer = await options.resolver.mx(name, lookupOptions(options))
+  const origin = originOf(answer)
   switch (answer.kind) {
     case 'temporary':
-      return { kind: 'temporary', reason: `MX of ${name}: ${answer.reason}` }
+      return failedLookup(`MX of ${name}`, answer)
     case 'none':
       // RFC 8020: a name that does not exist has no address either.
-      return answer.nameExists ? implicitRoute(name, options) : noSuchDomain(name)
+      return answer.nameExists ? implicitRoute(name, origin, options) : noSuchDomain(name)
     case 'records':
-      return explicitRoute(name, answer.records, options)
+      return explicitRoute(name, answer.records, origin, options)
   }
 }
 
@@ -62,14 +66,36 @@ export async function resolveHost(host: string, options: RouteOptions): Promise<
   const name = canonicalName(host)
   if (name === undefined || name === '') return { kind: 'noSuchDomain', reason: `${host} is not a host name` }
   const found = isLocalhost(name) ? localhost(options) : await addressesOf(name, options)
-  if (found.kind === 'found') return hosts([{ name, preference: 0, addresses: found.addresses }])
-  if (found.kind === 'temporary') return { kind: 'temporary', reason: found.reason }
+  if (found.kind === 'found') return hosts([hostOf(name, 0, found)])
+  if (found.kind === 'temporary') return found
   return found.nameExists
     ? { kind: 'unroutable', status: '5.4.4', reason: `${name} has no address` }
     : noSuchDomain(name)
 }
 
-const hosts = (list: readonly MxHost[]): MxResult => ({ kind: 'hosts', hosts: list })
+/** Only what is validated is said: of an answer that is not there is nothing to know. */
+const hosts = (list: readonly MxHost[], mx?: MxOrigin): MxResult =>
+  mx?.secure === true ? { kind: 'hosts', hosts: list, mx } : { kind: 'hosts', hosts: list }
+
+const hostOf = (name: string, preference: number, found: Addresses & { readonly kind: 'found' }): MxHost => ({
+  name,
+  preference,
+  addresses: found.addresses,
+  ...(found.secure === true && { secure: true, ...(found.target !== undefined && { target: found.target }) }),
+})
+
+const originOf = (answer: DnsAnswer<unknown>): MxOrigin => ({
+  secure: answer.kind !== 'temporary' && answer.secure,
+  ...(answer.kind === 'records' && answer.target !== undefined && { target: answer.target }),
+})
+
+const failedLookup = (what: string, answer: DnsAnswer<unknown> & { readonly kind: 'temporary' }) =>
+  ({
+    kind: 'temporary',
+    reason: `${what}: ${answer.reason}`,
+    ...(answer.bogus === true && { bogus: true as const }),
+  }) as const
+
 const noSuchDomain = (name: string): MxResult => ({ kind: 'noSuchDomain', reason: `${name} does not exist` })
 const ourselves = (domain: string): MxResult => ({
   kind: 'unroutable',
@@ -90,20 +116,21 @@ function literalRoute(domain: string, address: string, options: RouteOptions): M
 }
 
 /** No MX: the domain itself is its host, with preference 0 (RFC 5321 section 5.1, "implicit MX"). */
-async function implicitRoute(name: string, options: RouteOptions): Promise<MxResult> {
+async function implicitRoute(name: string, mx: MxOrigin, options: RouteOptions): Promise<MxResult> {
   const found = await addressesOf(name, options)
-  if (found.kind === 'temporary') return { kind: 'temporary', reason: found.reason }
+  if (found.kind === 'temporary') return found
   if (found.kind === 'none')
     return found.nameExists
       ? { kind: 'unroutable', status: '5.4.4', reason: `${name} has neither MX nor address records` }
       : noSuchDomain(name)
-  const host = { name, preference: 0, addresses: found.addresses }
-  return options.ownNames?.has(name) || isOwn(host, options) ? ourselves(name) : hosts([host])
+  const host = hostOf(name, 0, found)
+  return options.ownNames?.has(name) || isOwn(host, options) ? ourselves(name) : hosts([host], mx)
 }
 
 async function explicitRoute(
   domain: string,
   records: readonly MxRecord[],
+  mx: MxOrigin,
   options: RouteOptions,
 ): Promise<MxResult> {
   // RFC 7505 section 3: a null MX stands alone; beside other records it is a mistake, and they are used.
@@ -118,13 +145,11 @@ async function explicitRoute(
   )
   const reachable: MxHost[] = []
   for (const { record, found } of resolved)
-    if (found.kind === 'found')
-      reachable.push({ name: record.exchange, preference: record.preference, addresses: found.addresses })
+    if (found.kind === 'found') reachable.push(hostOf(record.exchange, record.preference, found))
   const usable = cutAtOurselves(reachable, (host) => isOwn(host, options))
-  if (usable.length > 0) return hosts(usable)
+  if (usable.length > 0) return hosts(usable, mx)
   // RFC 5321 section 5.1: MX records without a usable host are an error; there is no way back to the address record.
-  for (const { found } of resolved)
-    if (found.kind === 'temporary') return { kind: 'temporary', reason: found.reason }
+  for (const { found } of resolved) if (found.kind === 'temporary') return found
   if (reachable.length > 0) return ourselves(domain)
   const names = ordered.map((record) => record.exchange).join(', ')
   return { kind: 'unroutable', status: '5.4.4', reason: `no MX host of ${domain} has an address: ${names}` }
@@ -179,11 +204,19 @@ async function addressesOf(name: string, options: RouteOptions): Promise<Address
     0,
     addressesMax,
   )
-  if (addresses.length > 0) return { kind: 'found', addresses: addresses.map(hostAddress) }
+  if (addresses.length > 0) {
+    const target = answers.map((answer) => originOf(answer).target).find((one) => one !== undefined)
+    return {
+      kind: 'found',
+      addresses: addresses.map(hostAddress),
+      // RFC 7672 section 2.2.2: each family that is used has to be secure; one that fails is not used.
+      ...(answers.every((answer) => answer.kind !== 'records' || answer.secure) && { secure: true as const }),
+      ...(target !== undefined && { target }),
+    }
+  }
   let nameExists = false
   for (const answer of answers) {
-    if (answer.kind === 'temporary')
-      return { kind: 'temporary', reason: `address of ${name}: ${answer.reason}` }
+    if (answer.kind === 'temporary') return failedLookup(`address of ${name}`, answer)
     if (answer.kind === 'none' && answer.nameExists) nameExists = true
   }
   return { kind: 'none', nameExists }

@@ -6,9 +6,11 @@
 import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
 import {
+  type ClientTlsOptions,
   type Connection,
   type ConnectionHandler,
   type Dialer,
+  type TlsInfo,
   TransportFailure,
   type TransportFailureCode,
 } from '../base/connection.ts'
@@ -64,6 +66,8 @@ export interface OpenOptions {
   readonly servername?: string
   /** none: never. may: when offered, certificate not judged. must: or no session. verify: with a valid certificate. */
   readonly tls: 'none' | 'may' | 'must' | 'verify'
+  /** What the certificates have to stand up to beside or instead of `verify`; the handshake fails with its words. */
+  readonly judgeTls?: NonNullable<ClientTlsOptions['judge']>
   /** TLS from the first byte. */
   readonly implicitTls?: boolean
   /** Extra trusted certificates, PEM. */
@@ -166,6 +170,7 @@ const clientTls = (options: OpenOptions, timeouts: SessionTimeouts) =>
     verify: options.tls === 'verify',
     timeoutMs: timeouts.tls,
     ...(options.ca !== undefined && { ca: options.ca }),
+    ...(options.judgeTls !== undefined && { details: true, judge: options.judgeTls }),
   }) as const
 
 /** Where the body comes from when the transaction does not hold it. */
@@ -257,6 +262,11 @@ export class ClientSession implements ConnectionHandler {
   /** A transaction may begin. */
   get usable(): boolean {
     return !this.#gone && this.#machine.ready
+  }
+
+  /** Undefined for plain text. */
+  get tls(): TlsInfo | undefined {
+    return this.#machine.tls
   }
 
   /** 'TLSv1.3 TLS_AES_256_GCM_SHA384 verified', or undefined for plain text. */

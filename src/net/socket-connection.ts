@@ -154,7 +154,10 @@ export class SocketConnection implements Connection {
         try {
           const detailsFor =
             options.kind === 'client' && options.details === true ? bareHost(options.servername) : undefined
-          this.tls = readTlsInfo(secured, options.kind, requestedName(secured, options), detailsFor)
+          const info = readTlsInfo(secured, options.kind, requestedName(secured, options), detailsFor)
+          const problem = options.kind === 'client' ? options.judge?.(info) : undefined
+          if (problem !== undefined) return fail(new Error(problem))
+          this.tls = info
         } catch (error) {
           return fail(error)
         }

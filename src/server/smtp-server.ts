@@ -51,6 +51,8 @@ export interface SmtpServerOptions {
   readonly tlsTimeoutMs?: number
   /** Default true. */
   readonly smtputf8?: boolean
+  /** REQUIRETLS is announced over TLS (RFC 8689): the session keeps what its `mail` was told by it. Default false. */
+  readonly requireTlsParameter?: boolean
   /** Behind the host name in the 220. */
   readonly greeting?: string
   /** Ends sessions whose body comes before our 354. Default: true for mx. */
@@ -138,6 +140,7 @@ class Server implements SmtpServer {
         ...(options.greeting !== undefined && { greeting: options.greeting }),
         limits: this.#limits,
         smtputf8: options.smtputf8 ?? true,
+        requireTlsParameter: options.requireTlsParameter ?? false,
         startTls: options.tls !== undefined,
         asksStartTls: options.asksStartTls ?? false,
         requireTls: options.requireTls ?? false,

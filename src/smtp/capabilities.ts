@@ -1,5 +1,5 @@
 // Owns what a peer announced in its answer to EHLO or LHLO, as data. It refuses nothing: what cannot be read is not there.
-// RFC 5321 section 4.1.1.1, 1870, 2920, 3030, 3207, 3461, 4954, 6152, 6531, 9422.
+// RFC 5321 section 4.1.1.1, 1870, 2920, 3030, 3207, 3461, 4954, 6152, 6531, 8689, 9422.
 
 import type { Reply } from './reply.ts'
 
@@ -12,6 +12,7 @@ export interface Capabilities {
   readonly startTls: boolean
   readonly chunking: boolean
   readonly dsn: boolean
+  readonly requireTls: boolean
   readonly size: boolean
   /** Octets; undefined where there is no fixed limit (RFC 1870 section 4: SIZE or SIZE 0). */
   readonly sizeBytesMax: number | undefined
@@ -31,6 +32,7 @@ export const noCapabilities: Capabilities = {
   startTls: false,
   chunking: false,
   dsn: false,
+  requireTls: false,
   size: false,
   sizeBytesMax: undefined,
   auth: [],
@@ -59,6 +61,7 @@ export function parseCapabilities(answer: Reply): Capabilities {
     startTls: words.has('STARTTLS'),
     chunking: words.has('CHUNKING'),
     dsn: words.has('DSN'),
+    requireTls: words.has('REQUIRETLS'),
     size: words.has('SIZE'),
     sizeBytesMax: positive(words.get('SIZE')?.[0]),
     auth: [...new Set(words.get('AUTH') ?? [])],

@@ -592,6 +592,10 @@ export class ClientMachine {
     // returned: such hosts pass eight bits in practice, and converting breaks DKIM signatures.
     if (transaction.body8bit && eightBitMime) said.body = '8BITMIME'
     if (transaction.smtputf8) said.smtputf8 = true
+    if (transaction.requireTls === true) {
+      assert(this.tls !== undefined && this.capabilities.requireTls, 'REQUIRETLS was not announced over TLS')
+      said.requireTls = true
+    }
     if (dsn && transaction.ret !== undefined) said.ret = transaction.ret
     if (dsn && transaction.envid !== undefined) said.envid = transaction.envid
     return said

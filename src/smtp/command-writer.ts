@@ -68,6 +68,7 @@ export function formatMail(reversePath: string, parameters: MailParameters): Com
   if (parameters.sizeBytes !== undefined) text += ` SIZE=${parameters.sizeBytes}` // RFC 1870 section 3
   if (parameters.body !== undefined) text += ` BODY=${parameters.body}` // RFC 6152 section 2
   if (parameters.smtputf8 === true) text += ' SMTPUTF8' // RFC 6531 section 3.4
+  if (parameters.requireTls === true) text += ' REQUIRETLS' // RFC 8689 section 2
   if (parameters.ret !== undefined) text += ` RET=${parameters.ret}` // RFC 3461 section 4.3
   if (parameters.envid !== undefined && parameters.envid !== '')
     text += ` ENVID=${formatXtext(asciiOnly(parameters.envid))}` // RFC 3461 section 4.4

@@ -1,4 +1,4 @@
-// Owns the envelope as data: the parameters of MAIL and RCPT (RFC 5321, 1870, 6152, 6531, 3461).
+// Owns the envelope as data: the parameters of MAIL and RCPT (RFC 5321, 1870, 6152, 6531, 3461, 8689).
 
 import type { Mailbox } from '../base/mailbox.ts'
 
@@ -16,6 +16,8 @@ export interface MailParameters {
   readonly ret?: 'FULL' | 'HDRS'
   /** ENVID=, decoded from xtext (RFC 3461 section 4.4). */
   readonly envid?: string
+  /** REQUIRETLS (RFC 8689 section 2): over TLS to every host on the way, or back. */
+  readonly requireTls?: boolean
   /** AUTH=, decoded (RFC 4954 section 5): `<>` is ''. */
   readonly auth?: string
 }

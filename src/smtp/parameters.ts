@@ -1,6 +1,6 @@
 // Owns the parameters of MAIL and RCPT as a server reads them: syntax, values, limits. A mistake is a Reply: 501 for a
 // malformed value, 555 for a parameter we do not know. Decoded values never hold control characters (they go into DSNs).
-// RFC 5321 section 4.1.2 (esmtp-param), RFC 1870, 6152, 6531, 3461, 4954, 6533.
+// RFC 5321 section 4.1.2 (esmtp-param), RFC 1870, 6152, 6531, 3461, 4954, 6533, 8689.
 
 import { tryParseMailbox } from '../base/address.ts'
 import type { MailParameters, Notify, RcptParameters } from './envelope.ts'
@@ -9,6 +9,8 @@ import { type Reply, reply } from './reply.ts'
 export interface ParameterRules {
   /** SMTPUTF8 is announced. */
   readonly smtputf8: boolean
+  /** REQUIRETLS is announced. Default false. */
+  readonly requireTls?: boolean
 }
 
 const keywordShape = /^[A-Za-z0-9][A-Za-z0-9-]*$/
@@ -27,6 +29,7 @@ const bad = (name: string): Reply => reply(501, '5.4', `bad value of ${name}`)
 const badSize = bad('SIZE')
 const badBody = reply(501, '5.4', 'BODY is 7BIT or 8BITMIME')
 const badUtf8 = reply(501, '5.4', 'SMTPUTF8 has no value')
+const badRequireTls = reply(501, '5.4', 'REQUIRETLS has no value')
 const badRet = reply(501, '5.4', 'RET is FULL or HDRS')
 const badEnvid = bad('ENVID')
 const badAuth = bad('AUTH')
@@ -103,6 +106,12 @@ function readMailParameter(
       if (!rules.smtputf8) return unknownParameter(keyword)
       if (value !== undefined) return badUtf8
       to.smtputf8 = true
+      return undefined
+    case 'REQUIRETLS':
+      // RFC 8689 section 4.1: without TLS it is not announced, and not known.
+      if (rules.requireTls !== true) return unknownParameter(keyword)
+      if (value !== undefined) return badRequireTls
+      to.requireTls = true
       return undefined
     case 'RET': {
       const ret = value?.toUpperCase()

@@ -63,6 +63,8 @@ export interface SmtpMachineOptions {
   readonly greeting?: string
   readonly limits: SmtpMachineLimits
   readonly smtputf8: boolean
+  /** REQUIRETLS is announced over TLS: whoever answers the questions keeps its promise (RFC 8689). Default false. */
+  readonly requireTlsParameter?: boolean
   /** STARTTLS can be offered. */
   readonly startTls: boolean
   /** STARTTLS is a question before it is answered 220. */
@@ -542,6 +544,11 @@ export class SmtpServerMachine {
     return this.#options.lmtp ? replies.lhloFirst : replies.helloFirst
   }
 
+  /** RFC 8689 section 2: only where TLS is in use. */
+  get #offersRequireTls(): boolean {
+    return this.#options.requireTlsParameter === true && this.#tls
+  }
+
   #mailCommand(argument: string): SmtpServerEvent | undefined {
     const { limits, requireAuth, smtputf8 } = this.#options
     if (!this.#hello) return this.#refuse(this.#helloFirst)
@@ -560,7 +567,8 @@ export class SmtpServerMachine {
     } catch (error) {
       return this.#refuse(badPath(error, '1.7', 'sender'))
     }
-    const parameters = rest === '' ? noParameters : parseMailParameters(rest, { smtputf8 })
+    const parameters =
+      rest === '' ? noParameters : parseMailParameters(rest, { smtputf8, requireTls: this.#offersRequireTls })
     if (isReply(parameters)) return this.#refuse(parameters)
     if (path?.utf8 && parameters.smtputf8 !== true) return this.#refuse(replies.utf8NotAsked)
     // RFC 1870 section 6.1
@@ -1039,6 +1047,7 @@ export class SmtpServerMachine {
       ...(offered.length > 0 ? [`250-AUTH ${offered.join(' ')}`] : []),
       '250-CHUNKING',
       '250-DSN',
+      ...(this.#offersRequireTls ? ['250-REQUIRETLS'] : []),
       `250 LIMITS RCPTMAX=${limits.recipientsMax}${mailMax}\r\n`,
     ].join('\r\n')
   }

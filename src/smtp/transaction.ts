@@ -19,6 +19,8 @@ export interface Transaction {
   readonly smtputf8: boolean
   /** The body has octets beyond ASCII: MAIL says BODY=8BITMIME where the peer announced it. */
   readonly body8bit: boolean
+  /** MAIL says REQUIRETLS: only over TLS, to a peer that announced it. */
+  readonly requireTls?: boolean
   /** Said in DSN to a peer that announced it. */
   readonly ret?: 'FULL' | 'HDRS'
   readonly envid?: string
