@@ -278,6 +278,9 @@ class PosthouseServer implements Posthouse {
     if (this.#config.listeners.http === undefined || !hasViews(store)) return undefined
     if (domains === undefined || inbound === undefined) return undefined
     const { config, clock, random, log } = this.#shared()
+    const isReachable = config.listeners.http?.addresses.some(({ address }) => !isLoopback(address))
+    if (config.api.auth === 'open' && isReachable)
+      log.warn({}, 'the HTTP API is open: whoever reaches it may do everything')
     const { configFile, configEntries } = this.#deps
     const parts = createApiParts({
       config,
@@ -799,6 +802,8 @@ const sourceFor =
   (address: string) =>
   (family: 4 | 6): string | undefined =>
     ipVersion(address) === family ? address : undefined
+
+const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.')
 
 const hasViews = (store: Store): store is Store & ApiStore => 'mailPage' in store
 
