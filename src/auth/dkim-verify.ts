@@ -82,6 +82,8 @@ export interface DkimReport {
   /** Beyond `signaturesMax`. */
   readonly signaturesIgnored: number
   readonly fromFieldCount: number
+  /** Why the header is none; of one that is too long nothing is known. */
+  readonly defect?: string
 }
 
 /** The message has CRLF line ends. Rejects only with what `message` rejects with. */
@@ -112,6 +114,7 @@ export class DkimCheck {
   readonly #pending: (SignatureCheck | DkimSignatureResult)[]
   readonly #ignored: number
   readonly #fromFieldCount: number
+  readonly #defect: string | undefined
 
   constructor(header: HeaderBlock, bodies: BodyHashes, options: DkimVerifyOptions, keys: KeySource) {
     const rules = { ...defaultSignatureRules, ...options.rules }
@@ -119,6 +122,7 @@ export class DkimCheck {
     const looked = all.slice(0, options.signaturesMax ?? 10)
     this.#ignored = all.length - looked.length
     this.#fromFieldCount = header.named('from').length
+    this.#defect = header.defect
     this.#pending = looked.map((field) => {
       const problem = headerProblem(header)
       const read = readSignature(field, 'dkim')
@@ -138,6 +142,7 @@ export class DkimCheck {
       signatures,
       signaturesIgnored: this.#ignored,
       fromFieldCount: this.#fromFieldCount,
+      ...(this.#defect !== undefined && { defect: this.#defect }),
     }
   }
 }
