@@ -34,11 +34,12 @@ export function timelineOf({ summary, view }: FakeMessage, queue: FakeQueue): Ti
     id: summary.id,
     receivedAt: at,
     origin: {
-      listener: 'smtp',
-      peer: '127.0.0.1:51412',
-      helo: 'app.test',
-      login: summary.mailbox,
-      tls: 'none',
+      via: 'smtp',
+      listener: 'mx',
+      peerAddress: '127.0.0.1',
+      hello: 'app.test',
+      identity: summary.mailbox,
+      sessionId: 's1',
     },
     deliveries: waiting,
     events: [

@@ -40,7 +40,11 @@ export function Chart(props: {
   const host = useRef<HTMLDivElement>(null)
   const plot = useRef<UPlot | null>(null)
   const data = [at.map((ms) => ms / 1000), ...series.map(({ values }) => [...values])] as UPlot.AlignedData
-  const hasData = series.some(({ values }) => values.some((value) => value !== null && value > 0))
+  // A duration of nothing is a figure, too, where there are times without one.
+  const hasData = series.some(({ values }) => {
+    const hasGaps = values.includes(null)
+    return values.some((value) => value !== null && (value > 0 || hasGaps))
+  })
   const shape = series.map(({ name, color }) => name + color).join()
   const theme = shownTheme.value
 

@@ -275,18 +275,13 @@ export const en = {
   journey: {
     origin: 'How it came',
     originKeys: {
+      via: 'Came by',
       listener: 'Listener',
-      peer: 'From address',
-      client: 'From address',
-      address: 'From address',
-      helo: 'Called itself',
-      ehlo: 'Called itself',
-      login: 'Logged in as',
-      account: 'Account',
+      peerAddress: 'From address',
+      hello: 'Called itself',
+      identity: 'Logged in as',
       tls: 'Encryption',
-      protocol: 'Protocol',
       sessionId: 'Session',
-      session: 'Session',
     } as Readonly<Record<string, string>>,
     authentication: 'Authentication results',
     noAuthentication:
