@@ -111,7 +111,7 @@ export function toMessageView(message: OpenMessage, extras: MessageExtras): Mess
     headers: parsed.fields
       .slice(0, listMax)
       .map(({ name, value }) => ({ name, value: value.slice(0, valueCharsMax).toWellFormed() })),
-    links: [...facts.links, ...(parsed.html === '' ? textLinks(parsed.text) : [])],
+    links: linksOf(message),
     defects: [...new Set(parsed.defects.map(({ code }) => code))],
     ...(unsubscribe !== undefined && {
       listUnsubscribe: { urls: parseListUrls(unsubscribe).slice(0, 20), oneClick },
@@ -162,6 +162,10 @@ function partView(part: MimePart, message: OpenMessage, depth: number): PartView
       depth >= 50 ? [] : part.children.slice(0, listMax).map((child) => partView(child, message, depth + 1)),
   }
 }
+
+/** Of the HTML, or where there is none of the text. */
+export const linksOf = ({ facts, parsed }: OpenMessage): HtmlFacts['links'] =>
+  parsed.html === '' ? textLinks(parsed.text) : facts.links
 
 function textLinks(text: string): readonly { readonly url: string; readonly text: string }[] {
   const found = text.slice(0, 1_000_000).match(/\bhttps?:\/\/[^\s<>"'`{}|\\^]{1,2000}/gi) ?? []

@@ -176,6 +176,11 @@ test('api: wait answers with what is there, with what comes, and when the time i
 })
 
 test('api: one message in all its views', async () => {
+  const { id: plain } = await world.posthouse.submit({
+    from: 'ann@elsewhere.test',
+    to: [adminAccount],
+    raw: 'From: ann@elsewhere.test\r\n\r\nsee http://127.0.0.1:9/x.\r\n',
+  })
   const view = (await get(`/v1/messages/${id}`)).json as {
     subject: string
     attachments: { part: string; filename: string }[]
@@ -194,6 +199,10 @@ test('api: one message in all its views', async () => {
   assert.match((await get(`/v1/messages/${id}/text`)).text, /Hi shop/)
   await get(`/v1/messages/${id}/headers`)
   await get(`/v1/messages/${id}/checks`)
+  const checked = (await call('POST', `/v1/messages/${plain}/links`)).json
+  assert.deepEqual(checked, {
+    links: [{ url: 'http://127.0.0.1:9/x', error: 'http://127.0.0.1:9/x: connect ECONNREFUSED 127.0.0.1:9' }],
+  })
   await get(`/v1/messages/${id}/structure`)
   const timeline = (await get(`/v1/messages/${id}/timeline`)).json as { events: { text: string }[] }
   assert.deepEqual(

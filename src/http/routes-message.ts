@@ -11,7 +11,7 @@ import type { MessageView, TimelineView } from './api-types.ts'
 import { mayBeInline, sendBytes, servedType } from './byte-range.ts'
 import { mailPage } from './mail-html.ts'
 import { missing } from './mail-reader.ts'
-import { type OpenMessage, toMessageView } from './message-view.ts'
+import { linksOf, type OpenMessage, toMessageView } from './message-view.ts'
 import { scopeOf } from './principal.ts'
 import { ApiError } from './problem.ts'
 import { changeOf } from './routes-mail.ts'
@@ -296,10 +296,14 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
               timeoutMs: 120_000,
               answers: { 200: json(answers.linkCheck) },
               async handle({ params: { id }, principal, request }) {
-                const { facts } = await reader.open(principal, id)
+                const message = await reader.open(principal, id)
                 const gone = new AbortController()
                 request.raw.socket.once('close', () => gone.abort())
-                const urls = new Set(facts.links.map(({ url }) => url).filter((url) => /^https?:/i.test(url)))
+                const urls = new Set(
+                  linksOf(message)
+                    .map(({ url }) => url)
+                    .filter((url) => /^https?:/i.test(url)),
+                )
                 return checkLinks([...urls].slice(0, 100), gone.signal)
               },
             }),

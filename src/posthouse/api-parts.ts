@@ -19,6 +19,7 @@ import type { Store } from '../store/store.ts'
 import type { Accounts } from './accounts.ts'
 import type { Config, ConfigEntry } from './config.ts'
 import { explainConfig } from './config-explain.ts'
+import { checkLinks } from './link-check.ts'
 import { reroute } from './reroute.ts'
 import type { Router } from './router.ts'
 import type { StoredDomains } from './stored-domains.ts'
@@ -107,6 +108,7 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
       })),
     }),
     checks: checkMessage,
+    checkLinks: (urls, gone) => checkLinks({ clock, allowPrivate: config.api.allowPrivateUrls }, urls, gone),
     ...(faults !== undefined && { faults }),
     ...(release !== undefined && { releaser: { release } }),
   }
