@@ -90,7 +90,7 @@ export class Engine {
     try {
       if (isNew) db.exec(`PRAGMA page_size = ${options.pageBytes ?? 8192}; PRAGMA auto_vacuum = INCREMENTAL;`)
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-        PRAGMA temp_store = MEMORY; PRAGMA cache_size = -65536; PRAGMA journal_size_limit = 67108864;`)
+        PRAGMA temp_store = MEMORY; PRAGMA cache_size = -24576; PRAGMA journal_size_limit = 67108864;`)
       migrate(db, path, options.migrations)
       if (options.pagesMax !== undefined) db.exec(`PRAGMA max_page_count = ${options.pagesMax}`)
       this.#sql = prepareAll(db, writerQueries)

@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { Clock, Timer } from '../../base/clock.ts'
 import type { Log } from '../../base/log.ts'
 import { StoreFailure } from '../../queue/store.ts'
-import { indexName } from './indexer.ts'
+import { type IndexStepAnswer, indexName } from './indexer.ts'
 import { type IndexerPort, openIndexer, type ReaderPort } from './port.ts'
 
 export interface IndexRunnerOptions {
@@ -65,7 +65,7 @@ export class IndexRunner {
   /** Resolves when all that was committed before is in the index, or after a second. */
   async caughtUp(): Promise<void> {
     const wanted = this.#placed
-    if (this.#indexed >= wanted || this.#closed) return
+    if (this.#closed || (this.#indexed >= wanted && this.#gone.length === 0)) return
     if (this.#options.inThread) {
       this.#timer?.cancel()
       this.#timer = undefined
@@ -117,18 +117,18 @@ export class IndexRunner {
       const gone = this.#gone
       const startedAt = this.#options.clock.now()
       this.#gone = []
-      let more: boolean
+      let answer: IndexStepAnswer
       try {
-        more = (await this.#port.step({ gone })).more
+        answer = await this.#port.step({ gone })
       } catch (error) {
         this.#gone = [...gone, ...this.#gone]
         throw error
       }
       this.#lastError = undefined
-      if (!more) {
+      if (!answer.isBehind) {
         this.#indexed = seen
         for (const look of [...this.#waiting]) look()
-        if (this.#placed === seen && this.#gone.length === 0) return
+        if (!answer.more && this.#placed === seen && this.#gone.length === 0) return
       }
       await this.#rest(this.#options.clock.now() - startedAt)
       if (this.#closed) return

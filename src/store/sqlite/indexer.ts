@@ -11,7 +11,7 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { StoreFailure } from '../../queue/store.ts'
 import { type MailWords, mailWords, summaryWords } from '../mail-words.ts'
 import { bodiesFolder, databaseName } from './engine.ts'
-import { isCorrupt } from './failure.ts'
+import { failureData, isCorrupt } from './failure.ts'
 import { readTags } from './mail-writer.ts'
 import { canRead } from './past-damage.ts'
 import { attachmentWord, indexColumns, mailboxWord } from './search-sql.ts'
@@ -39,7 +39,7 @@ CREATE VIRTUAL TABLE mail_text USING fts5 (
 );
 INSERT INTO mail_text (mail_text, rank) VALUES ('automerge', 8);
 INSERT INTO mail_text (mail_text, rank) VALUES ('pgsz', 8000);
-INSERT INTO mail_text (mail_text, rank) VALUES ('hashsize', 8388608);
+INSERT INTO mail_text (mail_text, rank) VALUES ('hashsize', 4194304);
 PRAGMA user_version = ${indexVersion};
 `
 
@@ -59,9 +59,6 @@ const indexQueries = {
   progressPut: `INSERT INTO progress (mailbox_id, uid) VALUES (?, ?)
       ON CONFLICT (mailbox_id) DO UPDATE SET uid = excluded.uid`,
   progressForget: 'DELETE FROM progress WHERE mailbox_id = ?',
-  infoGet: 'SELECT value FROM info WHERE name = ?',
-  infoPut:
-    'INSERT INTO info (name, value) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = excluded.value',
 } as const
 
 const mailQueries = {
@@ -81,7 +78,9 @@ export interface IndexStep {
 
 export interface IndexStepAnswer {
   readonly indexed: number
-  /** There is more to do. */
+  /** There are rows that are not indexed yet. */
+  readonly isBehind: boolean
+  /** There is more to do, be it of rows that went. */
   readonly more: boolean
 }
 
@@ -120,8 +119,8 @@ export class Indexer {
   /** Mailboxes that have rows we have not seen, and up to which uid (exclusive). */
   #behind = new Map<number, number>()
   #gone: number[] = []
-  /** Rows up to this id were looked at for leftovers of a run that was killed; undefined: done. */
-  #sweptTo: number | undefined
+  /** Rows up to this id were looked at for leftovers of removals that we were not told of; undefined: all. */
+  #sweptTo: number | undefined = -1
 
   /** The writer must have opened the file before. Throws an error of SQLite; what is damaged is made anew. */
   constructor({ dir, avoid, onMessage }: IndexerOptions) {
@@ -138,7 +137,8 @@ export class Indexer {
         this.#sql = prepareAll(this.#db, indexQueries)
         this.#load()
       } catch (error) {
-        if (!isCorrupt(error)) throw error
+        // Damaged, or of a shape that nobody knows: there is nothing in it that cannot be made anew.
+        if (failureData(error)[0] === 'full') throw error
         removeIndex(dir)
         this.#db = this.#open(store)
         this.#sql = prepareAll(this.#db, indexQueries)
@@ -157,7 +157,7 @@ export class Indexer {
       const db = new DatabaseSync(path, { timeout: 2000 })
       if (isNew) db.exec('PRAGMA page_size = 8192')
       // A power cut may cost the last steps, which are then done again; it does not damage the file.
-      db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -8192;
+      db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA cache_size = -4096;
         PRAGMA wal_autocheckpoint = 2000; PRAGMA journal_size_limit = 33554432; PRAGMA temp_store = MEMORY;`)
       return db
     }
@@ -171,7 +171,7 @@ export class Indexer {
         db = open()
       }
       db.exec(`BEGIN; ${schema}`)
-      db.prepare("INSERT INTO info (name, value) VALUES ('store', ?), ('closed', '1')").run(store)
+      db.prepare("INSERT INTO info (name, value) VALUES ('store', ?)").run(store)
       db.exec('COMMIT')
       return db
     } catch (error) {
@@ -188,15 +188,13 @@ export class Indexer {
     for (const { id, uidnext } of this.#mailboxes()) {
       if ((this.#progress.get(id) ?? 0) >= uidnext) return this.#startAnew()
     }
-    if ((this.#sql.infoGet.get('closed') as { value: string } | undefined)?.value !== '1') this.#sweptTo = -1
-    this.#sql.infoPut.run('closed', '0')
   }
 
   #startAnew(): void {
     this.#db.exec(`BEGIN; DELETE FROM progress; DELETE FROM doc; DROP TABLE mail_text; DROP TABLE info; DROP TABLE progress;
       DROP TABLE doc; ${schema}`)
     this.#db
-      .prepare("INSERT INTO info (name, value) VALUES ('store', ?), ('closed', '0')")
+      .prepare("INSERT INTO info (name, value) VALUES ('store', ?)")
       .run((this.#mailSql.store.get() as { value: string } | undefined)?.value ?? '')
     this.#db.exec('COMMIT')
     this.#sql = prepareAll(this.#db, indexQueries)
@@ -251,7 +249,8 @@ export class Indexer {
     this.#gone = this.#gone.slice(forgotten.length)
     // What came while we were at it counts: whoever waits asked before this step.
     if (this.#behind.size === 0) this.#look()
-    return { indexed, more: this.#behind.size > 0 || this.#gone.length > 0 || this.#sweptTo !== undefined }
+    const isBehind = this.#behind.size > 0
+    return { indexed, isBehind, more: isBehind || this.#gone.length > 0 || this.#sweptTo !== undefined }
   }
 
   #forget(id: number): void {
@@ -357,7 +356,7 @@ export class Indexer {
     }
   }
 
-  /** After a kill: rows that went without our hearing of it. */
+  /** Once after each start: rows that went without our hearing of it. */
   #sweep(): void {
     if (this.#sweptTo === undefined) return
     const ids = this.#sql.docsFrom.all(this.#sweptTo, sweepRowsMax) as unknown as { id: number }[]
@@ -366,11 +365,6 @@ export class Indexer {
   }
 
   close(): void {
-    try {
-      if (this.#gone.length === 0 && this.#sweptTo === undefined) this.#sql.infoPut.run('closed', '1')
-    } catch {
-      // The next start looks for leftovers.
-    }
     this.#db.close()
     this.#mail.close()
   }

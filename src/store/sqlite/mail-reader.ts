@@ -16,6 +16,9 @@ const scanRowsMax = 20_000
 /** Mailboxes of an account that are read one by one and put together. */
 const mergedBoxesMax = 50
 const top = Number.MAX_SAFE_INTEGER
+const statementsMax = 100
+/** Rows that are summed up in one call. */
+const summedRowsMax = 5000
 
 export type MailQueryOp =
   | { readonly kind: 'mailPage'; readonly scan: MailScan }
@@ -107,10 +110,7 @@ const shapes: Readonly<Record<Shape, string>> = {
 
 /** A statement that yields rows in order, and where it may begin and must end. */
 interface Scanner {
-  readonly sql: (shape: Shape, from: number, to: number, limit: number) => string
-  readonly values: readonly SQLInputValue[]
-  /** There are conditions that rows may not meet. */
-  readonly isFiltered: boolean
+  readonly read: (shape: Shape, from: number, to: number, limit: number) => MailRow[]
 }
 
 export class MailReader {
@@ -154,14 +154,24 @@ export class MailReader {
   }
 
   #all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
-    return this.#db.prepare(sql).all(...values) as Record<string, unknown>[]
+    return this.#statement(sql).all(...values) as Record<string, unknown>[]
   }
 
-  /** Of a statement that is always the same. */
   #one(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
-    let statement = this.#statements.get(sql)
-    if (statement === undefined) this.#statements.set(sql, (statement = this.#db.prepare(sql)))
-    return statement.get(...values) as Record<string, unknown> | undefined
+    return this.#statement(sql).get(...values) as Record<string, unknown> | undefined
+  }
+
+  /** Those used last are kept: what is prepared lives until the collector comes, outside of what it counts. */
+  #statement(sql: string): StatementSync {
+    const known = this.#statements.get(sql)
+    this.#statements.delete(sql)
+    const statement = known ?? this.#db.prepare(sql)
+    this.#statements.set(sql, statement)
+    if (this.#statements.size > statementsMax) {
+      const [oldest] = this.#statements.keys()
+      if (oldest !== undefined) this.#statements.delete(oldest)
+    }
+    return statement
   }
 
   #boxes({ account, mailbox }: MailScope): Box[] | undefined {
@@ -295,17 +305,18 @@ export class MailReader {
       where.push(sql)
       values.push(...own)
     }
+    // Inclusive: what lies beside the bounds may be damaged, and is not looked at.
+    where.push(`${key} >= ?`, `${key} <= ?`)
+    const condition = where.join(' AND ')
     return {
-      sql: (shape, from, to, limit) => {
-        const low = newest ? to : from
-        const high = newest ? from : to
-        const bounds = [...(low >= 0 ? [`${key} > ${low}`] : []), ...(high < top ? [`${key} < ${high}`] : [])]
-        const all = [...where, ...bounds]
-        return `SELECT ${shapes[shape]} FROM ${source}${all.length > 0 ? ` WHERE ${all.join(' AND ')}` : ''}
-          ORDER BY ${key}${newest ? ' DESC' : ''} LIMIT ${limit}`
-      },
-      values,
-      isFiltered: plan.conditions.length > 0,
+      read: (shape, from, to, limit) =>
+        this.#all(
+          `SELECT ${shapes[shape]} FROM ${source} WHERE ${condition} ORDER BY ${key}${newest ? ' DESC' : ''} LIMIT ?`,
+          ...values,
+          (newest ? to : from) + 1,
+          (newest ? from : to) - 1,
+          limit,
+        ) as unknown as MailRow[],
     }
   }
 
@@ -319,7 +330,7 @@ export class MailReader {
     unreadable: [string, string, string][],
   ): MailRow[] {
     try {
-      return this.#all(scanner.sql(shape, from, to, limit), ...scanner.values) as unknown as MailRow[]
+      return scanner.read(shape, from, to, limit)
     } catch (error) {
       if (!isCorrupt(error)) throw error
       return this.#rowByRow(scanner, order, shape, from, to, limit, unreadable)
@@ -347,11 +358,9 @@ export class MailReader {
     const rows: MailRow[] = []
     for (const id of ids) {
       const isRead = canRead(() => {
-        const [row] = this.#all(
-          scanner.sql(shape, order === 'newest' ? id + 1 : id - 1, order === 'newest' ? id - 1 : id + 1, 1),
-          ...scanner.values,
-        )
-        if (row !== undefined) rows.push(row as unknown as MailRow)
+        const newest = order === 'newest'
+        const [row] = scanner.read(shape, newest ? id + 1 : id - 1, newest ? id - 1 : id + 1, 1)
+        if (row !== undefined) rows.push(row)
       })
       if (!isRead) unreadable.push(['mail', String(id), 'it lies on a damaged page'])
       if (rows.length >= limit) break
@@ -452,7 +461,7 @@ export class MailReader {
       )
       return { ...row } as unknown as MailCounts
     }
-    const found = this.#scan(scan, 'sums', scanRowsMax)
+    const found = this.#scan(scan, 'sums', summedRowsMax)
     let unread = 0
     let sizeBytes = 0
     for (const row of found.items) {
@@ -478,7 +487,7 @@ export class MailReader {
       return { counts: rows.map((row) => [row.tag as string, row.n as number]) }
     }
     const search = [...scan.search, { kind: 'has', what: 'tag' } as const]
-    const found = this.#scan({ ...scan, search }, 'flags', scanRowsMax)
+    const found = this.#scan({ ...scan, search }, 'flags', summedRowsMax)
     const counts = new Map<string, number>()
     for (const { tags } of found.items)
       for (const tag of readTags(tags)) counts.set(tag, (counts.get(tag) ?? 0) + 1)

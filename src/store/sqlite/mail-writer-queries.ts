@@ -11,7 +11,6 @@ export const mailWriterQueries = {
   mailboxesOf: 'SELECT id, name FROM mailbox WHERE account = ?',
   mailboxEmpty: 'SELECT EXISTS (SELECT 1 FROM mail WHERE mailbox_id = ?) AS n',
   mailboxDelete: 'DELETE FROM mailbox WHERE id = ?',
-  lastId: 'SELECT id FROM mail ORDER BY id DESC LIMIT 1',
   lastIdBelow: 'SELECT id FROM mail WHERE id < ? ORDER BY id DESC LIMIT 1',
   mailInsert: `INSERT INTO mail (id, mailbox_id, uid, message_id, seq, modseq, received_at, size, recipient_count,
       recipients, reverse_path, header_from, header_to, header_subject, prefix, body_id, body_count, file_name)
@@ -25,7 +24,7 @@ export const mailWriterQueries = {
   tagInsert: 'INSERT INTO mail_tag (tag, mail_id, mailbox_id) VALUES (?, ?, ?) ON CONFLICT DO NOTHING',
   tagDelete: 'DELETE FROM mail_tag WHERE tag = ? AND mail_id = ?',
   feedInsert: 'INSERT INTO feed (at, kind, message_id, data) VALUES (?, ?, ?, ?)',
-  feedOldest: 'SELECT seq, at FROM feed ORDER BY seq LIMIT ?',
+  feedOldest: 'SELECT seq, at FROM feed WHERE seq > 0 ORDER BY seq LIMIT ?',
   feedDelete: 'DELETE FROM feed WHERE seq <= ?',
   documentVersion: 'SELECT version, expires_at FROM document WHERE kind = ? AND key = ?',
   documentPut: `INSERT INTO document (kind, key, data, version, updated_at, expires_at) VALUES (?, ?, ?, ?, ?, ?)

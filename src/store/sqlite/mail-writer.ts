@@ -99,7 +99,7 @@ export class MailWriter {
     this.#sql = sql
     this.#feed = feed
     this.#uidValidity = uidValidity
-    this.#topId = (sql.lastId.get() as { id: number } | undefined)?.id ?? 0
+    this.#topId = (sql.lastIdBelow.get(Number.MAX_SAFE_INTEGER) as { id: number } | undefined)?.id ?? 0
   }
 
   begin(): void {

@@ -175,7 +175,13 @@ const ended = new WeakSet<Worker>()
 
 function startWorker(data: WorkerData, onFatal: (error: Error) => void): Promise<Worker> {
   // Without the program's own flags: --input-type, --import and the like are not meant for this file.
-  const worker = new Worker(workerUrl, { workerData: data, name: `store-${data.kind}`, execArgv: [] })
+  const worker = new Worker(workerUrl, {
+    workerData: data,
+    name: `store-${data.kind}`,
+    execArgv: [],
+    // What these threads make is short-lived and small: large nurseries only keep what is gone.
+    resourceLimits: { maxYoungGenerationSizeMb: 8 },
+  })
   return new Promise((resolve, reject) => {
     let ready = false
     worker.once('message', (first: 'ready' | { readonly failure: FailureData }) => {

@@ -141,7 +141,7 @@ export class Reader {
   /** The writer must have opened the file before. */
   constructor(dir: string) {
     this.#db = new DatabaseSync(join(dir, databaseName), { readOnly: true, timeout: 2000 })
-    this.#db.exec('PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY;')
+    this.#db.exec('PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY;')
     this.#sql = prepareAll(this.#db, readerQueries)
     this.#mail = new MailReader(this.#db)
   }

@@ -6,6 +6,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import type { DueQuery } from '../../queue/store.ts'
 import { dayMs, newMessage, sampleText, startAt } from '../sample.test.ts'
+import { mailWriterQueries } from './mail-writer-queries.ts'
 import { openForTest } from './open.test.ts'
 import { writerQueries } from './writer-queries.ts'
 
@@ -30,10 +31,14 @@ test('no statement of the writer scans or sorts the rows of mail', async (t) => 
       .all()
       .map((row) => row.detail)
       .join('; ')
-  for (const [name, sql] of Object.entries(writerQueries)) {
+  for (const [name, sql] of Object.entries({ ...writerQueries, ...mailWriterQueries })) {
     if (mayScan.has(name)) continue
     const steps = plan(sql)
-    assert.doesNotMatch(steps, /SCAN (delivery|message|event|body|mail)(?! USING (COVERING )?INDEX)/, name)
+    assert.doesNotMatch(
+      steps,
+      /SCAN (delivery|message|event|body|mail|mail_tag|document)(?! USING (COVERING )?INDEX)/,
+      name,
+    )
     assert.doesNotMatch(steps, /TEMP B-TREE/, name)
   }
   db.close()

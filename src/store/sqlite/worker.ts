@@ -1,7 +1,5 @@
 // Owns the shell around the engine and the reader when they run in a thread of their own: messages in, messages out.
 
-import { readlinkSync } from 'node:fs'
-import { constants, setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../../base/assert.ts'
 import { Engine, type EngineOptions } from './engine.ts'
@@ -60,7 +58,6 @@ function serveReader(reader: Reader): void {
 }
 
 function serveIndexer({ dir, avoid, isCareful }: WorkerData & { readonly kind: 'indexer' }): void {
-  stepBack()
   const indexer = new Indexer({
     dir,
     avoid,
@@ -78,14 +75,4 @@ function serveIndexer({ dir, avoid, isCareful }: WorkerData & { readonly kind: '
       port.postMessage({ failure: failureData(error) })
     }
   })
-}
-
-/** Where threads have priorities of their own (Linux), this one comes after all that answers somebody. */
-function stepBack(): void {
-  try {
-    const [, thread] = /\/task\/(\d+)$/.exec(readlinkSync('/proc/thread-self')) ?? []
-    if (thread !== undefined) setPriority(Number(thread), constants.priority.PRIORITY_BELOW_NORMAL)
-  } catch {
-    // Everywhere else it shares the processor as all do.
-  }
 }
