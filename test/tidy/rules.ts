@@ -22,15 +22,16 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   policy: all('base smtp message dns auth'),
   store: all('base sasl smtp message imap dns auth queue policy'),
   checks: all('base message'),
+  scan: all('base'),
   http: all('base smtp message checks queue store policy'),
   posthouse: all(
-    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http',
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan',
   ),
   cli: all(
-    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http posthouse',
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan posthouse',
   ),
   testing: all(
-    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http posthouse',
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan posthouse',
   ),
 }
 
