@@ -167,6 +167,42 @@ test('gate: nobody sees the mail of others, and what he may not see is not there
   assert.equal((await get(`/v1/messages/${admins}/raw`, callers.get('admin'))).status, 200, 'his alone went')
 })
 
+test('gate: who received a message learns nothing of its other recipients, and has no say in it', async () => {
+  const user = callers.get('user') ?? {}
+  const to = [userAccount, 'secret@outside.test']
+  const raw = 'From: admin@example.test\r\nSubject: x\r\n\r\nx\r\n'
+  const { id } = await world.posthouse.submit({ from: adminAccount, to, raw })
+  for (const view of ['', '/timeline', '/raw'])
+    assert.doesNotMatch(
+      (await world.ask('GET', `/v1/messages/${id}${view}`, { headers: user })).text,
+      /secret@/,
+      view,
+    )
+  const timeline = (await world.ask('GET', `/v1/messages/${id}/timeline`, { headers: user })).json as {
+    events: { kind: string }[]
+  }
+  assert.deepEqual(
+    timeline.events.map(({ kind }) => kind),
+    ['delivered'],
+  )
+  for (const act of ['cancel', 'retry', 'release'])
+    assert.equal((await world.ask('POST', `/v1/messages/${id}/${act}`, { headers: user })).status, 403, act)
+  const sent = await world.ask('POST', '/v1/messages', {
+    json: {
+      from: userAccount,
+      to: 'x@outside.test',
+      text: 'x',
+      metadata: { a: 'b' },
+      sendAt: Date.now() + 1e7,
+    },
+    headers: user,
+  })
+  const own = (sent.json as { id: string }).id
+  assert.equal((await world.ask('GET', `/v1/messages/${own}`, { headers: user })).status, 200)
+  const cancelled = await world.ask('POST', `/v1/messages/${own}/cancel`, { headers: user })
+  assert.deepEqual(cancelled.json, { count: 1, busyCount: 0 }, 'his own he may take back')
+})
+
 test('gate: a sender uses his own addresses', async () => {
   const user = callers.get('user') ?? {}
   const send = (from: string): ReturnType<ApiWorld['ask']> =>

@@ -34,6 +34,7 @@ const nobody: Principal = {
   onlyAccount: undefined,
   onlyMailbox: undefined,
   name: 'nobody',
+  key: '',
 }
 const everybody: Principal = { ...nobody, role: 'admin', scopes: new Set(allScopes), name: 'somebody' }
 
@@ -115,6 +116,7 @@ export class Gate {
       onlyAccount: isAdmin ? undefined : account,
       onlyMailbox: undefined,
       name: account,
+      key: account,
     }
   }
 
@@ -156,6 +158,7 @@ function ofToken(token: TokenItem, isAmbient: boolean): Principal {
     onlyAccount: token.account,
     onlyMailbox: token.mailbox,
     name: `token ${token.name}`,
+    key: `token:${token.id}`,
   }
 }
 

@@ -3,6 +3,7 @@
 
 import { StoreFailure } from '../queue/store.ts'
 import type { BodyReader } from '../queue/transport.ts'
+import { captureAccount } from '../store/local-transport.ts'
 import type { MailSummary } from '../store/mail-view.ts'
 import type { MessageView as StoredView } from '../store/store.ts'
 
@@ -17,6 +18,14 @@ export interface FoundMessage {
   readonly summary: MailSummary | undefined
   /** What queue and timeline know; absent where that is forgotten. */
   readonly view: StoredView | undefined
+  /** He sent it, or sees everything: others are told nothing of recipients besides themselves (Bcc). */
+  readonly isSender: boolean
+}
+
+/** A message may lie in several mailboxes: which one is meant. Default: any that he may see. */
+export interface Asked {
+  readonly account?: string | undefined
+  readonly mailbox?: string | undefined
 }
 
 const cacheBytesMax = 32 * 1024 * 1024
@@ -33,23 +42,24 @@ export class MailReader {
   }
 
   /** @throws ApiError 'not-found', also where it is somebody else's */
-  async find(principal: Principal, id: string): Promise<FoundMessage> {
+  async find(principal: Principal, id: string, asked: Asked = {}): Promise<FoundMessage> {
     const [summary, view] = await Promise.all([
-      this.#store.mailSummary(id, scopeOf(principal)),
+      this.#store.mailSummary(id, scopeOf(principal, asked)),
       this.#store.messageView(id),
     ])
-    const isOwn =
+    const identity = view?.message.origin.identity
+    const isSender =
       seesAll(principal) ||
-      (view !== undefined &&
-        principal.onlyMailbox === undefined &&
-        view.message.origin.identity === principal.onlyAccount)
-    if (summary === undefined && (view === undefined || !isOwn)) throw missing(id)
-    return { id, summary, view }
+      // In the catcher all of a message lies in one inbox.
+      (principal.onlyAccount === captureAccount && summary !== undefined) ||
+      (principal.onlyMailbox === undefined && identity !== undefined && identity === principal.onlyAccount)
+    if (summary === undefined && (view === undefined || !isSender)) throw missing(id)
+    return { id, summary, view, isSender }
   }
 
   /** The parsed message. @throws ApiError 'not-found' */
-  async open(principal: Principal, id: string): Promise<OpenMessage> {
-    const { prefix, body } = await this.#body(principal, id)
+  async open(principal: Principal, id: string, asked: Asked = {}): Promise<OpenMessage> {
+    const { prefix, body } = await this.#body(principal, id, asked)
     const key = `${id} ${prefix}`
     const cached = this.#cache.get(key)
     if (cached !== undefined) {
@@ -64,15 +74,16 @@ export class MailReader {
 
   /** Bytes as they are kept. @throws ApiError 'not-found' */
   async raw(principal: Principal, id: string): Promise<Buffer> {
-    const { prefix, body } = await this.#body(principal, id)
+    const { prefix, body } = await this.#body(principal, id, {})
     return whole(prefix, body)
   }
 
   async #body(
     principal: Principal,
     id: string,
+    asked: Asked,
   ): Promise<{ readonly prefix: string; readonly body: BodyReader }> {
-    const kept = await this.#store.mailRead(id, scopeOf(principal))
+    const kept = await this.#store.mailRead(id, scopeOf(principal, asked))
     if (kept !== undefined) return kept
     await this.find(principal, id)
     try {

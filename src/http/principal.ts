@@ -24,6 +24,8 @@ export interface Principal {
   readonly onlyMailbox: string | undefined
   /** For timelines and logs: 'alice@example.test', 'token build'. */
   readonly name: string
+  /** No other principal has it: the account, or the token's id. */
+  readonly key: string
   readonly csrf?: string
 }
 

@@ -47,11 +47,11 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
       path: '/v1/messages/:id',
       access: 'mail:read',
       tag,
-      summary: 'One message, decoded.',
-      inputs: { params },
+      summary: 'One message, decoded; `account` and `mailbox` say which one where it lies in several.',
+      inputs: { params, query: schemas.scopeOnly },
       answers: { 200: json(answers.message) },
-      async handle({ params: { id }, principal }): Promise<MessageView> {
-        const { summary, view } = await reader.find(principal, id)
+      async handle({ params: { id }, query, principal }): Promise<MessageView> {
+        const { summary, view, isSender } = await reader.find(principal, id, query)
         const extras = {
           id,
           summary,
@@ -60,10 +60,10 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
             to: summary?.recipients ?? recipientsOf(view),
           },
           tags: summary?.tags ?? view?.message.tags ?? [],
-          metadata: view?.message.metadata ?? {},
+          metadata: isSender ? (view?.message.metadata ?? {}) : {},
         }
         try {
-          return toMessageView(await reader.open(principal, id), extras)
+          return toMessageView(await reader.open(principal, id, query), extras)
         } catch (error) {
           if (!(error instanceof ApiError) || error.kind !== 'not-found' || view === undefined) throw error
           return withoutBody(view, extras)
@@ -197,7 +197,8 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
       inputs: { params },
       answers: { 200: json(answers.timeline) },
       async handle({ params: { id }, principal }): Promise<TimelineView> {
-        const { view, summary } = await reader.find(principal, id)
+        const { view: whole, summary, isSender } = await reader.find(principal, id)
+        const view = whole === undefined || isSender ? whole : withoutOthers(whole, principal.onlyAccount)
         if (view === undefined)
           return {
             id,
@@ -233,11 +234,11 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
       path: '/v1/messages/:id',
       access: 'mail:write',
       tag,
-      summary: 'Marks or tags it.',
-      inputs: { params, body: schemas.mailPatch },
+      summary: 'Marks or tags it; in all mailboxes, or that of `account` and `mailbox`.',
+      inputs: { params, query: schemas.scopeOnly, body: schemas.mailPatch },
       answers: { 200: json(answers.summary, 'As it is now.') },
-      async handle({ params: { id }, body, principal }) {
-        const scope = scopeOf(principal)
+      async handle({ params: { id }, query, body, principal }) {
+        const scope = scopeOf(principal, query)
         const change = changeOf(body.act, body.tags)
         if (change !== undefined) await store.mailChange({ ...scope, ids: [id] }, change)
         const summary = await store.mailSummary(id, scope)
@@ -250,11 +251,12 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
       path: '/v1/messages/:id',
       access: 'mail:write',
       tag,
-      summary: 'Removes it from the mailboxes; deliveries that wait go on.',
-      inputs: { params },
+      summary:
+        'Removes it from all mailboxes, or that of `account` and `mailbox`; deliveries that wait go on.',
+      inputs: { params, query: schemas.scopeOnly },
       answers: { 204: empty() },
-      async handle({ params: { id }, principal, reply }) {
-        const { count } = await store.mailRemove({ ...scopeOf(principal), ids: [id] })
+      async handle({ params: { id }, query, principal, reply }) {
+        const { count } = await store.mailRemove({ ...scopeOf(principal, query), ids: [id] })
         if (count === 0) throw missing(id)
         return reply.code(204).send()
       },
@@ -310,6 +312,15 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
           ]),
     ]
   }
+}
+
+/** Of a message that he received: what was done for him, and nothing of the others. */
+function withoutOthers(view: StoredView, account: string | undefined): StoredView {
+  const own = view.events.filter(
+    ({ kind, data }) => kind !== 'accepted' && kind !== 'conversation' && data.account === account,
+  )
+  const { via } = view.message.origin
+  return { ...view, message: { ...view.message, origin: { via } }, deliveries: [], events: own }
 }
 
 /** RFC 2978 names; anything else would be a second header parameter. */

@@ -8,6 +8,7 @@ import { type ApiRoute, json, route } from './api-route.ts'
 import * as schemas from './api-schemas.ts'
 import type { SendBatchResult, SendResult } from './api-types.ts'
 import { Idempotency, type Planned } from './idempotency.ts'
+import type { FoundMessage } from './mail-reader.ts'
 import type { Principal } from './principal.ts'
 import { ApiError, InvalidRequest, problem, toProblem } from './problem.ts'
 import * as sending from './send-schemas.ts'
@@ -116,7 +117,7 @@ export function sendRoutes(services: Services): readonly ApiRoute[] {
         { path: 'header.idempotency-key', message: 'must be one value of at most 255 characters' },
       ])
     const content = Buffer.isBuffer(request.body) ? request.body : JSON.stringify(request.body)
-    const asked = { who: principal.name, key, content: [request.method, request.url, content] }
+    const asked = { who: principal.key, key, content: [request.method, request.url, content] }
     const { status, body, replayed } = await keys.once(asked, newIds, work)
     if (replayed) reply.header('idempotency-replayed', 'true')
     return reply.code(status).send(body)
@@ -152,7 +153,7 @@ export function sendRoutes(services: Services): readonly ApiRoute[] {
         inputs: { params },
         answers: { 200: json(answers.queueActResult, 'Deliveries it was done to, and those under way.') },
         async handle({ params: { id }, principal }) {
-          await reader.find(principal, id)
+          mustBeSender(await reader.find(principal, id))
           const { count, busyCount } = await parts.control.queueAct(name, { ids: [id] })
           return { count, busyCount }
         },
@@ -191,6 +192,11 @@ export function sendRoutes(services: Services): readonly ApiRoute[] {
       }),
     ]
   }
+}
+
+/** Who only received it has no say in what becomes of the rest. @throws ApiError 'forbidden' */
+function mustBeSender({ isSender }: FoundMessage): void {
+  if (!isSender) throw new ApiError('forbidden', 'this is for who sent the message')
 }
 
 /** In order, so many at once: their commits are shared. */
