@@ -143,6 +143,14 @@ test('author: whatever stands in From, an author is a domain that is there to se
   )
 })
 
+test('author: many From fields cost what few do', () => {
+  const before = process.cpuUsage()
+  const found = author('From: a@bank.test, b@evil.test\r\n'.repeat(30_000))
+  assert.deepEqual(found, { ok: false, problem: 'several-from', domains: ['bank.test', 'evil.test'] })
+  const { user, system } = process.cpuUsage(before)
+  assert.ok(user + system < 1_000_000, `${(user + system) / 1000} ms`)
+})
+
 test('author: reading is linear', () => {
   for (const unit of ['(', '<', '"', 'a@b.test,', '\\', '=?', '@', ':;', 'A:', '[', '((', ' ']) {
     const before = process.cpuUsage()

@@ -76,6 +76,17 @@ test('dkim verify: what a key record may say, and forbid', async () => {
   assert.equal((await verify(signed, [`v=DKIM1; k=ed25519; t=y; ${p}`])).signatures[0]?.testing, true)
 })
 
+test('dkim verify: a key is made once for its text, and only so many are kept', () => {
+  const first = readKeyRecord(edText)
+  assert.equal(readKeyRecord(edText), first)
+  for (let i = 0; i < 1200; i++) {
+    readKeyRecord(`v=DKIM1; p=; n=${i}`)
+    if (i % 500 === 0) assert.equal(readKeyRecord(edText), first, 'what is used stays')
+  }
+  for (let i = 0; i < 1200; i++) readKeyRecord(`v=DKIM1; p=; n=${i}`)
+  assert.notEqual(readKeyRecord(edText), first, 'what is not goes')
+})
+
 test('dkim verify: t=s wants the very domain in i=', async () => {
   const below = signed.replace('d=source.test;', 'd=source.test; i=x@mail.source.test;')
   const at = signed.replace('d=source.test;', 'd=source.test; i=@source.test;')
