@@ -84,8 +84,8 @@ export class Idempotency {
     try {
       return await work(planned)
     } catch (error) {
-      // Ours to say no to: nothing was taken. Anything else may have got through, and stays as it is.
-      if (error instanceof ApiError || error instanceof InvalidRequest)
+      // Ours to say no to: nothing was taken. Anything else may have got through, or an earlier try had, and stays as it is.
+      if (!planned.isRepeat && (error instanceof ApiError || error instanceof InvalidRequest))
         await this.#options.documents.documentDelete(documentKind, key)
       throw error
     }
