@@ -198,6 +198,45 @@ export interface RelayInput {
   sourceAddress?: string
 }
 
+/** A private key in PEM, readable by the server's user alone; relative to the config file. */
+export interface DkimKeyInput {
+  selector: string
+  file: string
+}
+
+export interface DkimInput {
+  /** Sign what our users and programs send, where its From is of a domain with a key. Default true. */
+  sign?: boolean
+  /** Of new keys. Default both: receivers take the one they know. */
+  keyTypes?: readonly ('rsa' | 'ed25519')[]
+  /** Of new RSA keys. Default 2048. */
+  rsaBits?: number
+  /** New keys by themselves after so long, once their records are seen in DNS. Default false: `posthouse dkim rotate`. */
+  rotateEvery?: false | DurationInput
+  /** How long the record of a key that no longer signs is to stay. Default 7d. */
+  retireAfter?: DurationInput
+  /** By domain: keys from files, instead of those of the store. */
+  keys?: Readonly<Record<string, DkimKeyInput | readonly DkimKeyInput[]>>
+}
+
+/** What our domains say about themselves in DNS, as `posthouse domain dns` prints it. */
+export interface PublishInput {
+  /** Hosts that take mail for our domains, best first. Default: `hostname`. */
+  mx?: readonly string[]
+  /** Who gets reports of other servers: a local part of each domain, or an address. Default 'postmaster'. */
+  reportsTo?: string
+  /** The whole SPF record. Default: the MX hosts send, nobody else. */
+  spf?: string
+  /** What others shall do with forged mail. Default 'none': only report it. */
+  dmarc?: 'none' | 'quarantine' | 'reject'
+  /** Default 'testing'. 'none': no policy. */
+  mtaSts?: 'none' | 'testing' | 'enforce'
+  /** Default 7d. */
+  mtaStsMaxAge?: DurationInput
+  /** TLSA records of our certificate's key; for domains whose zone is signed. Default false. */
+  tlsa?: boolean
+}
+
 export interface SubmissionInput {
   /** The sender must be an address of the account that logged in. Default true. */
   senderMustMatch?: boolean
@@ -248,6 +287,8 @@ export interface ConfigInput {
   dns?: DnsInput
   relay?: RelayInput
   submission?: SubmissionInput
+  dkim?: DkimInput
+  publish?: PublishInput
   retention?: RetentionInput
   log?: LogInput
   control?: ControlInput

@@ -14,6 +14,7 @@ import { defaultLimits, type SmtpServerLimits } from '../server/session.ts'
 import type { Config, ConfigContext, HttpListenerConfig, ListenerConfig, TlsConfig } from './config.ts'
 import { apiDefaults, apiSchema } from './config-api.ts'
 import { captureDefaults, captureSchema } from './config-capture.ts'
+import { dkimDefaults, dkimSchema, publishDefaults, publishSchema } from './config-dkim.ts'
 import { domainsSchema } from './config-domains.ts'
 import type * as Input from './config-input.ts'
 import { formatPath, type Mistake } from './config-mistake.ts'
@@ -83,6 +84,8 @@ export function configDefaults(): Required<Omit<Input.ConfigInput, 'control'>> {
       tls: 'may',
     },
     submission: { senderMustMatch: true },
+    dkim: dkimDefaults,
+    publish: publishDefaults,
     retention: { timeline: '7d', messagesMax: 1_000_000 },
     log: { level: 'info', pretty: 'auto' },
     stop: { timeout: '30s' },
@@ -109,6 +112,8 @@ export const sectionKeys: Readonly<Record<string, readonly string[]>> = {
   dns: ['servers', 'timeout'],
   relay: [...Object.keys(configDefaults().relay), 'sourceAddress'],
   submission: ['senderMustMatch'],
+  dkim: Object.keys(dkimDefaults),
+  publish: [...Object.keys(publishDefaults), 'spf'],
   retention: ['timeline', 'messagesMax'],
   log: ['level', 'pretty'],
   control: ['socket'],
@@ -164,6 +169,8 @@ function configSchema(context: ConfigContext) {
     })),
     relay: relaySchema(),
     submission: object({ senderMustMatch: flag } satisfies Shape<Input.SubmissionInput>),
+    dkim: dkimSchema(path(context)),
+    publish: publishSchema(),
     retention: object({
       timeline: duration(0),
       messagesMax: count(0),

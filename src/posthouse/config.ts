@@ -7,6 +7,7 @@ import type { SmtpServerLimits } from '../server/session.ts'
 
 import type { ApiConfig } from './config-api.ts'
 import type { CaptureConfig } from './config-capture.ts'
+import type { DkimConfig, PublishConfig } from './config-dkim.ts'
 import type { ConfigInput } from './config-input.ts'
 import { ConfigError, type Mistake } from './config-mistake.ts'
 import { configDefaults, parseMerged, sectionKeys } from './config-schema.ts'
@@ -124,6 +125,8 @@ export interface Config {
     readonly sourceAddress: string | undefined
   }
   readonly submission: { readonly senderMustMatch: boolean }
+  readonly dkim: DkimConfig
+  readonly publish: PublishConfig
   readonly retention: { readonly timelineMs: number; readonly messagesMax: number }
   readonly log: {
     readonly level: 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'

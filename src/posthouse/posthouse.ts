@@ -59,6 +59,8 @@ import { type Config, type ConfigEntry, lookupByDomain, type SmtpListenerName } 
 import { readConsole } from './console-folder.ts'
 import { createControl } from './control.ts'
 import { Conversations } from './conversations.ts'
+import { DkimKeyring } from './dkim-keyring.ts'
+import { createDkimSigning, ownsAddress } from './dkim-signing.ts'
 import { FaultInjector } from './faulty-session.ts'
 import { handIn, handInForControl } from './hand-in.ts'
 import { type HttpListeners, ListenError, openHttpListeners } from './http-listeners.ts'
@@ -120,6 +122,7 @@ const spaceCheckMs = 2_000
 const pruneEveryMs = 60_000
 const pruneRowsMax = 2_000
 const trimEveryMs = 5_000
+const keyFilesEveryMs = 30_000
 const trimStepsMax = 50
 
 interface OpenListener {
@@ -149,6 +152,7 @@ class PosthouseServer implements Posthouse {
   #startedAt = 0
   #store: Store | undefined
   #accounts: Accounts | undefined
+  #keys: DkimKeyring | undefined
   #queue: Queue | undefined
   #submitter: SubmitterOptions | undefined
   #spool: Spool | undefined
@@ -222,6 +226,10 @@ class PosthouseServer implements Posthouse {
       : undefined
     await domains?.load()
     const newPasswords = await accounts.load()
+    const documents = hasViews(store) ? store : undefined
+    const keys = new DkimKeyring({ config: config.dkim, documents, clock: this.#clock, log: this.#log })
+    await keys.load()
+    this.#keys = keys
     const router = new Router({
       mode: config.delivery.mode,
       routes: config.delivery.routes,
@@ -256,6 +264,7 @@ class PosthouseServer implements Posthouse {
     this.#every(spaceCheckMs, () => this.#checkSpace(store))
     this.#every(pruneEveryMs, () => this.#prune(store))
     this.#every(trimEveryMs, () => this.#trim(store))
+    this.#every(keyFilesEveryMs, () => keys.readFiles())
     this.#every(pruneEveryMs, async () => this.#traffic.sample())
     if (api !== undefined) this.#every(pruneEveryMs, () => api.prune())
     await this.#startSpool()
@@ -493,7 +502,7 @@ class PosthouseServer implements Posthouse {
 
   #createQueue(store: Store, router: Router, accounts: Accounts): Queue {
     const { config, clock, random, log, metrics } = this.#shared()
-    const relay = this.#createRelay(router)
+    const relay = this.#signing(this.#createRelay(router), accounts)
     const local = createLocalTransport({
       clock,
       accountFor: (delivery) => accounts.accountFor(delivery.recipient),
@@ -525,6 +534,23 @@ class PosthouseServer implements Posthouse {
       limits: () => ({ concurrency, recipientsPerJobMax }),
       route: (recipient) => routeReport(recipient, accounts, router, this.#inbound),
       onFatal: (cause) => this.#fatal(cause instanceof Error ? cause : new Error(String(cause))),
+    })
+  }
+
+  /** What our users and programs send to others is signed on its way to the relay. */
+  #signing(relay: Transport, accounts: Accounts): Transport {
+    const { config, clock, log, metrics } = this.#shared()
+    if (!config.dkim.sign) return relay
+    const relayNetworks = parseNetworkList(config.networks.relay)
+    return createDkimSigning(relay, {
+      clock,
+      log,
+      metrics,
+      keys: this.#opened(this.#keys),
+      isOurs: (domain) => accounts.directory.isOurs(domain),
+      isTrusted: (address) => relayNetworks.has(address),
+      mayWriteAs: (identity, address) => ownsAddress(accounts.directory, identity, address),
+      senderMustMatch: config.submission.senderMustMatch,
     })
   }
 

@@ -134,8 +134,10 @@ function deliveredEvent(
     data.host = host.name ?? host.address
     if (host.name !== undefined) data.address = host.address
     if (host.tls !== undefined) data.tls = host.tls
+    if (host.policy !== undefined) data.policy = host.policy
     if (report.hosts.length > 1) data.hosts = report.hosts
   }
+  if (report.notes !== undefined) data.notes = report.notes
   const attemptCount = attempt.deliveries[0]?.attemptCount ?? 1
   if (attemptCount > 1) data.attempt = attemptCount
   return seq === undefined
@@ -154,6 +156,7 @@ function attemptEvent(attempt: AttemptResult): TimelineEvent {
     ms: report.endedAt - report.startedAt,
   }
   if (report.transcript !== undefined) data.transcript = report.transcript
+  if (report.notes !== undefined) data.notes = report.notes
   return { messageId: message.id, at: now, kind: 'attempt', data }
 }
 

@@ -38,6 +38,8 @@ export interface Message {
   /** MAIL said SMTPUTF8. */
   readonly smtputf8: boolean
   readonly body8bit: boolean
+  /** MAIL said REQUIRETLS (RFC 8689): it goes to verified hosts that promise the same, or back. */
+  readonly requireTls?: boolean
   readonly ret?: 'FULL' | 'HDRS'
   readonly envid?: string
   readonly origin: MessageOrigin
@@ -130,6 +132,8 @@ export interface AttemptReport {
   readonly endedAt: number
   /** C:/S: lines of a failed attempt; no content, no credentials; bounded. */
   readonly transcript?: readonly string[]
+  /** What was done to the message on its way out, and why: 'signed for example.test by ...'. */
+  readonly notes?: readonly string[]
 }
 
 export interface HostReport {
@@ -138,6 +142,8 @@ export interface HostReport {
   readonly port?: number
   /** 'TLSv1.3 TLS_AES_256_GCM_SHA384 verified' and the like; absent: plain. */
   readonly tls?: string
+  /** How TLS was to be used here, and why: 'MTA-STS enforce, id 20260101'. */
+  readonly policy?: string
   /** A connection that earlier messages had used. */
   readonly reused?: boolean
   /** What went wrong here, in words; absent where it ended well. */
