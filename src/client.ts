@@ -4,16 +4,8 @@
 //   const result = await mailer.send({ from: 'me@example.test', to: 'you@example.test', subject: 'Hello', text: 'Hi!' })
 
 export { UsageError } from './base/usage-error.ts'
-export {
-  type BulkOptions,
-  type BulkOutcome,
-  type BulkProgress,
-  type CapturedMessage,
-  createMailer,
-  type Mailer,
-  type SendOptions,
-  type VerifyResult,
-} from './client/mailer.ts'
+export type { DkimKey, DkimOptions } from './client/dkim-options.ts'
+export { type CapturedMessage, createMailer, type Mailer, type VerifyResult } from './client/mailer.ts'
 export { PeerError, type SendPhase, TransportError, type TransportErrorCode } from './client/mailer-errors.ts'
 export type {
   AccessToken,
@@ -36,6 +28,8 @@ export type {
   ProbeTls,
   TimedReply,
 } from './client/probe-report.ts'
+export type { BulkOptions, BulkOutcome, BulkProgress } from './client/send-many.ts'
+export type { SendOptions, TimeOptions } from './client/send-options.ts'
 export { findService, type MailService, mailServices } from './client/services.ts'
 export {
   type MailboxLook,

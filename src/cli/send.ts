@@ -4,8 +4,9 @@
 import { type Command, Option } from 'commander'
 
 import { parseDuration } from '../base/duration.ts'
-import { createMailer, type Mailer, type SendOptions } from '../client/mailer.ts'
+import { createMailer, type Mailer } from '../client/mailer.ts'
 import type { TranscriptLine } from '../client/mailer-options.ts'
+import type { SendOptions } from '../client/send-options.ts'
 import { realClock } from '../net/real-clock.ts'
 
 import { type Context, examples, type GlobalOptions, parseCount, printJson, printLines } from './context.ts'

@@ -10,10 +10,14 @@ import { CramMd5Client } from '../sasl/cram-md5.ts'
 import type { AuthExchange } from '../smtp/client-machine.ts'
 import type { AuthChooser } from './auth.ts'
 import type { AccessToken, TokenSource } from './mailer-options.ts'
+import { withinDeadline } from './step-deadline.ts'
 import { untilAborted } from './until-aborted.ts'
 
 /** Asked for anew so long before it ends: a connection takes a while to open. */
 const tokenMarginMs = 60_000
+/** A source that has not answered by then is not waited for: a mailer could never be closed. */
+const tokenMsMax = 120_000
+const never = new AbortController().signal
 
 /** One token for all connections; asked for once however many wait. */
 export class TokenKeeper {
@@ -50,7 +54,13 @@ export class TokenKeeper {
 
   async #ask(source: TokenSource, refresh: boolean): Promise<AccessToken> {
     try {
-      const answer = await source({ user: this.#user, refresh })
+      const step = await withinDeadline(this.#clock, tokenMsMax, never, async () =>
+        source({ user: this.#user, refresh }),
+      )
+      if (step.kind === 'failed') throw step.error
+      if (step.kind !== 'done')
+        throw new Error(`the token source gave no answer in ${tokenMsMax / 1000} seconds`)
+      const answer = step.value
       const token = typeof answer === 'string' ? { token: answer } : answer
       if (typeof token?.token !== 'string' || token.token === '')
         throw new TypeError('the token source gave no token')

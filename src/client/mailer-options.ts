@@ -12,9 +12,25 @@ import type { Resolver } from '../dns/resolver.ts'
 import type { MessageInput } from '../message/message-input.ts'
 import { parseDnsServer } from '../net/dns-client.ts'
 import type { ProxyServer } from '../net/proxy-dial.ts'
+import { type DkimOptions, dkimKeysOf } from './dkim-options.ts'
 import { parseMailerUrl, parseProxyUrl } from './mailer-url.ts'
+import {
+  aCount,
+  aCountOrZero,
+  aFlag,
+  aFunction,
+  aRecord,
+  aSpan,
+  aText,
+  type Check,
+  checkFields,
+  isRecord,
+  textOrTexts,
+  texts,
+  withoutUndefined,
+} from './option-checks.ts'
 import { findService, type MailService, serviceOfHost } from './services.ts'
-import type { SessionTimeouts } from './session.ts'
+import { defaultTimeouts, type SessionTimeouts } from './session.ts'
 
 /** An OAuth 2.0 access token. `expiresAt` (epoch ms): it is asked for anew a minute before; absent: kept until refused. */
 export interface AccessToken {
@@ -104,6 +120,9 @@ export interface MailerOptions {
   readonly transcript?: (line: TranscriptLine) => void
   /** Fields that a message does not set itself. */
   readonly defaults?: Partial<MessageInput>
+  /** Signs every message; the signer's code is loaded only where this is given. In place of `sign`. */
+  readonly dkim?: DkimOptions
+  /** A signer of one's own. */
   readonly sign?: Signer
   /** Attachments may name files (`path`). Default true. */
   readonly allowFiles?: boolean
@@ -137,13 +156,19 @@ export interface MailerSettings {
 }
 
 const kinds = ['smtp', 'lmtp', 'mx', 'capture'] as const
+/** Each keeps an instant in memory. */
+const rateMessagesMax = 1_000_000
 const tlsPolicies = ['none', 'may', 'must', 'verify'] as const
 
 /** @throws UsageError that names the option; never repeats a secret */
 export function readMailerOptions(input: string | MailerOptions): MailerSettings {
   const given = typeof input === 'string' ? parseMailerUrl(input) : input
-  if (typeof given !== 'object' || given === null)
-    throw new UsageError('options', 'createMailer takes a URL or an object of options')
+  if (!isRecord(given)) throw new UsageError('options', 'createMailer takes a URL or an object of options')
+  return settle(withoutUndefined(given))
+}
+
+function settle(given: MailerOptions): MailerSettings {
+  checkFields(given, optionChecks)
   const service = given.service === undefined ? undefined : findService(given.service)
   if (given.service !== undefined && service === undefined)
     throw new UsageError(
@@ -156,7 +181,12 @@ export function readMailerOptions(input: string | MailerOptions): MailerSettings
       : { host: service.host, port: service.port, secure: service.implicitTls, ...given }
   const kind = options.kind ?? 'smtp'
   if (!kinds.includes(kind)) throw new UsageError('kind', `one of ${kinds.join(', ')}`)
-  checkNumbers(options)
+  const timeouts = readTimeouts(options.timeouts)
+  if (options.dkim !== undefined) {
+    dkimKeysOf(options.dkim, 'dkim')
+    if (options.sign !== undefined)
+      throw new UsageError('dkim', 'stands in place of `sign`: give one of them')
+  }
   for (const server of options.dnsServers ?? [])
     if (parseDnsServer(server) === undefined)
       throw new UsageError('dnsServers', `${JSON.stringify(server)} is not an address`)
@@ -186,36 +216,71 @@ export function readMailerOptions(input: string | MailerOptions): MailerSettings
     proxy: options.proxy === undefined ? undefined : parseProxyUrl(options.proxy),
     connectionsMax: options.connectionsMax ?? 5,
     waitingMax: options.waitingMax ?? 10_000,
-    options,
+    options: timeouts === undefined ? options : { ...options, timeouts },
   }
 }
 
-function checkNumbers(options: MailerOptions): void {
-  const counts = ['connectionsMax', 'messagesPerConnection', 'waitingMax', 'captureMax'] as const
-  for (const name of counts) {
-    const value = options[name]
-    if (value !== undefined && (!Number.isInteger(value) || value < (name === 'waitingMax' ? 0 : 1)))
-      throw new UsageError(name, 'a whole number from 1')
-  }
-  const { idleTimeoutMs, rate } = options
-  if (idleTimeoutMs !== undefined && !(idleTimeoutMs >= 0))
-    throw new UsageError('idleTimeoutMs', 'milliseconds')
-  if (rate !== undefined && !(rate.messages >= 1 && rate.perMs > 0))
-    throw new UsageError('rate', '{ messages, perMs }, both positive')
+const aRate: Check = [
+  (rate) =>
+    isRecord(rate) &&
+    typeof rate.messages === 'number' &&
+    rate.messages >= 1 &&
+    rate.messages <= rateMessagesMax &&
+    aSpan[0](rate.perMs) &&
+    rate.perMs !== 0,
+  `{ messages, perMs }: from 1 to ${rateMessagesMax} messages in some milliseconds`,
+]
+
+const optionChecks: Readonly<Record<string, Check>> = {
+  service: aText,
+  secure: aFlag,
+  ca: textOrTexts,
+  servername: aText,
+  auth: aRecord,
+  mechanisms: texts,
+  allowClearAuth: aFlag,
+  name: aText,
+  localAddress: aText,
+  proxy: aText,
+  connectionsMax: aCount,
+  messagesPerConnection: aCount,
+  idleTimeoutMs: aSpan,
+  waitingMax: aCountOrZero,
+  rate: aRate,
+  timeouts: aRecord,
+  dnsServers: texts,
+  transcript: aFunction,
+  defaults: aRecord,
+  sign: aFunction,
+  allowFiles: aFlag,
+  allowUrls: aFlag,
+  captureMax: aCount,
+  world: aRecord,
+}
+
+function readTimeouts(timeouts: MailerOptions['timeouts']): MailerOptions['timeouts'] {
+  if (timeouts === undefined) return undefined
+  const known = Object.keys(defaultTimeouts)
+  for (const name of Object.keys(timeouts))
+    if (!known.includes(name))
+      throw new UsageError(`timeouts.${name}`, `is not known; there are ${known.join(', ')}`)
+  checkFields(timeouts, Object.fromEntries(known.map((name) => [name, aSpan])), 'timeouts.')
+  return withoutUndefined(timeouts)
 }
 
 function readAuth(auth: MailerAuth | undefined, service: MailService | undefined): MailerAuth | undefined {
   if (auth === undefined) return undefined
-  const user = auth.user ?? service?.user
+  const user: unknown = auth.user ?? service?.user
   if (typeof user !== 'string' || user === '') throw new UsageError('auth.user', 'the user name is missing')
-  if ('token' in auth) {
+  if ('token' in auth && auth.token !== undefined) {
     if (typeof auth.token !== 'function' && (typeof auth.token !== 'string' || auth.token === ''))
       throw new UsageError('auth.token', 'an access token, or a function that gives one')
     return { user, token: auth.token }
   }
-  if (typeof auth.password !== 'string' || auth.password === '')
+  const { password } = auth as { readonly password?: unknown }
+  if (typeof password !== 'string' || password === '')
     throw new UsageError('auth.password', 'the password is missing (an OAuth token goes into auth.token)')
-  return { user, password: auth.password }
+  return { user, password }
 }
 
 function readHost(options: MailerOptions, kind: MailerSettings['kind']): string {

@@ -8,7 +8,7 @@ import { Readable } from 'node:stream'
 import { UsageError } from '../base/usage-error.ts'
 import type { MessageInput } from '../message/message-input.ts'
 import { describeReply } from '../smtp/reply.ts'
-import { createMailer, type Mailer, type SendOptions } from './mailer.ts'
+import { createMailer, type Mailer } from './mailer.ts'
 import { PeerError, TransportError, type TransportErrorCode } from './mailer-errors.ts'
 import type { SendResult } from './mailer-result.ts'
 import {
@@ -18,6 +18,7 @@ import {
   type ReadNodemailerOptions,
   readNodemailerOptions,
 } from './nodemailer-options.ts'
+import type { SendOptions } from './send-options.ts'
 import { pipeToSendmail, SendmailFailure } from './sendmail-pipe.ts'
 import { createSourceOpener } from './sources.ts'
 
