@@ -25,7 +25,12 @@ export interface AcceptedRecipient {
   readonly parameters: RcptParameters
   readonly targets: readonly Target[]
   readonly viaAlias: boolean
+  /** Into the junk folder; what would go on to others is held for an operator. */
+  readonly junk?: boolean
 }
+
+/** The mailbox of what the policy put aside. */
+export const junkMailbox = 'Junk'
 
 export interface IntakeMessage {
   readonly id: string
@@ -36,6 +41,8 @@ export interface IntakeMessage {
   readonly origin: MessageOrigin
   /** What was changed or found on the way in; goes into the timeline. */
   readonly notes: readonly string[]
+  /** What was checked and decided, in order; each is a step of the timeline. JSON-safe. */
+  readonly checks?: readonly Readonly<Record<string, unknown>>[] | undefined
   /** The SMTP conversation of how it came; goes into the timeline. */
   readonly conversation?: readonly ConversationLine[] | undefined
   /** Epoch ms; all deliveries, those to our own mailboxes too, wait in the queue until then. */
@@ -86,6 +93,7 @@ export class Intake {
     const deliveries: Delivery[] = []
     const settled: { delivery: Delivery; placement: Placement }[] = []
     const events: TimelineEvent[] = [accepted(incoming, now)]
+    for (const data of incoming.checks ?? []) events.push({ messageId: id, at: now, kind: 'check', data })
     const { conversation } = incoming
     if (conversation !== undefined && conversation.length > 0)
       events.push({ messageId: id, at: now, kind: 'conversation', data: { lines: conversation } })
@@ -94,7 +102,9 @@ export class Intake {
     for (const recipient of incoming.recipients) {
       if (recipient.viaAlias) events.push(expanded(recipient, id, now))
       for (const target of recipient.targets) {
-        const where = this.#where(target)
+        const routed = this.#where(target)
+        const isOnward = routed.destination !== 'local' && routed.destination !== 'capture'
+        const where = recipient.junk === true && isOnward ? { ...routed, held: true } : routed
         const key = `${where.destination} ${target.kind === 'account' ? target.account : target.mailbox.text}`
         if (seen.has(key)) continue
         seen.add(key)
@@ -104,14 +114,16 @@ export class Intake {
           continue
         }
         const delivery = this.#options.schedule(seed, now)
-        const placement = this.#placementNow(delivery, target, message, now)
+        const placement = this.#placementNow(delivery, target, message, now, recipient.junk === true)
         if (placement === undefined) deliveries.push(delivery)
         else {
           settled.push({ delivery, placement })
           events.push(placed(delivery, placement, now))
         }
         const onward =
-          where.destination === 'capture' ? this.#options.autoRelease?.(target.mailbox) : undefined
+          where.destination === 'capture' && recipient.junk !== true
+            ? this.#options.autoRelease?.(target.mailbox)
+            : undefined
         if (onward !== undefined) {
           const seed = seedOf(recipient, target, { destination: onward, held: false }, id, seq++)
           deliveries.push(this.#options.schedule(seed, now))
@@ -131,11 +143,21 @@ export class Intake {
   }
 
   /** Local and captured mail is placed by the accepting transaction itself: one sync, and no queue row. */
-  #placementNow(delivery: Delivery, target: Target, message: Message, now: number): Placement | undefined {
+  #placementNow(
+    delivery: Delivery,
+    target: Target,
+    message: Message,
+    now: number,
+    junk: boolean,
+  ): Placement | undefined {
     if (delivery.destination !== 'local' && delivery.destination !== 'capture') return undefined
     const account =
       delivery.destination === 'capture' || target.kind === 'outside' ? captureAccount : target.account
-    const inbox = account === captureAccount ? this.#options.inboxOf?.(message.origin.identity) : undefined
+    const inbox = junk
+      ? junkMailbox
+      : account === captureAccount
+        ? this.#options.inboxOf?.(message.origin.identity)
+        : undefined
     return placementOf(account, message, delivery, now, inbox)
   }
 }
