@@ -226,6 +226,21 @@ export function adminRoute(state: AdminState, method: string, url: URL, body: un
     return { body: { items: state.tokens } }
   }
   if (area === 'webhooks') {
+    if (tail === 'dead') {
+      if (method === 'POST') return { body: {} }
+      const dead = {
+        at: Date.now() - 3e6,
+        kind: 'failed',
+        attemptCount: 12,
+        lastError: '503 Service Unavailable',
+        diedAt: Date.now(),
+      }
+      return { body: { items: [4101, 4102].map((seq) => ({ seq, ...dead })) } }
+    }
+    if (method === 'PATCH')
+      state.webhooks = state.webhooks.map((one) =>
+        one.id === id ? { ...one, ...(given as Partial<WebhookItem>) } : one,
+      )
     if (method === 'POST' && tail === 'test')
       return {
         body: {

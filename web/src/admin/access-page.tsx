@@ -21,6 +21,7 @@ import { FormDialog, listOf, SecretDialog } from '../ui/forms.tsx'
 import { Icon } from '../ui/icon.tsx'
 import { ask, toast, toastError } from '../ui/overlay.tsx'
 import { Badge, IconButton } from '../ui/parts.tsx'
+import { DeadLetters } from './dead-letters.tsx'
 import { ListCard } from './list-card.tsx'
 
 interface Items<T> {
@@ -185,6 +186,7 @@ function Webhooks(props: { readonly onSecret: (secret: Secret) => void }): JSX.E
   const t = text()
   const a = t.access
   const [adding, setAdding] = useState(false)
+  const [dead, setDead] = useState<string>()
   const found = useResource('webhooks', (signal) =>
     get<Items<WebhookItem>>('/v1/webhooks', undefined, signal),
   )
@@ -217,7 +219,6 @@ function Webhooks(props: { readonly onSecret: (secret: Secret) => void }): JSX.E
               ) : (
                 <Badge tone="ok">{a.healthy}</Badge>
               )}
-              {state.deadCount > 0 && <Badge tone="warn">{a.dead(state.deadCount)}</Badge>}
             </div>
             <p class="small faint wrap-any">
               {a.kinds}: {kinds.includes('*') ? a.allKinds : kinds.join(', ')}
@@ -225,6 +226,12 @@ function Webhooks(props: { readonly onSecret: (secret: Secret) => void }): JSX.E
               {state.nextTryAt !== undefined && ` · ${t.queue.next}: ${formatRelative(state.nextTryAt, now)}`}
             </p>
           </div>
+          {state.deadCount > 0 && (
+            <button type="button" class="btn small" onClick={() => setDead(id)}>
+              {a.dead(state.deadCount)}
+            </button>
+          )}
+          <Toggle path={`/v1/webhooks/${id}`} name={url} enabled={enabled} done={found.reload} />
           <button type="button" class="btn small" onClick={() => void test(id)}>
             {t.test}
           </button>
@@ -262,7 +269,41 @@ function Webhooks(props: { readonly onSecret: (secret: Secret) => void }): JSX.E
           }}
         />
       )}
+      {dead !== undefined && (
+        <DeadLetters
+          id={dead}
+          onClose={() => {
+            setDead(undefined)
+            found.reload()
+          }}
+        />
+      )}
     </ListCard>
+  )
+}
+
+function Toggle(props: {
+  readonly path: string
+  readonly name: string
+  readonly enabled: boolean
+  readonly done: () => void
+}): JSX.Element {
+  const { path, name, enabled, done } = props
+  const a = text().access
+  return (
+    <IconButton
+      icon={enabled ? 'pause' : 'play'}
+      label={enabled ? a.switchOff(name) : a.switchOn(name)}
+      small
+      onClick={async () => {
+        try {
+          await api('PATCH', path, { body: { enabled: !enabled } })
+        } catch (error) {
+          toastError(error)
+        }
+        done()
+      }}
+    />
   )
 }
 
@@ -292,6 +333,7 @@ function Routes(): JSX.Element | null {
             </div>
             <p class="small faint wrap-any">→ {url}</p>
           </div>
+          <Toggle path={`/v1/routes/${id}`} name={address} enabled={enabled} done={found.reload} />
           <IconButton
             icon="trash"
             label={`${t.delete} ${address}`}

@@ -6,48 +6,9 @@ import { text } from '../i18n/text.ts'
 import { Icon } from '../ui/icon.tsx'
 import { Badge } from '../ui/parts.tsx'
 import { linkify } from './linkify.ts'
+import { type CalendarLine, readCalendar, unescapeText } from './read-calendar.ts'
 
-interface Line {
-  readonly name: string
-  readonly parameters: Readonly<Record<string, string>>
-  readonly value: string
-}
-
-const linesMax = 5000
-
-/** RFC 5545 section 3.1: a line that begins with a blank goes on from the one before. */
-export function readCalendar(source: string): readonly Line[] {
-  return source
-    .replace(/\r?\n[ \t]/g, '')
-    .split(/\r?\n/, linesMax)
-    .flatMap((line) => {
-      const colon = endOfName(line)
-      if (colon === -1) return []
-      const [name = '', ...rest] = line.slice(0, colon).split(';')
-      const parameters = Object.fromEntries(
-        rest.map((one) => {
-          const [key = '', value = ''] = one.split('=', 2)
-          return [key.toUpperCase(), value.replace(/^"|"$/g, '')]
-        }),
-      )
-      return [{ name: name.toUpperCase(), parameters, value: line.slice(colon + 1) }]
-    })
-}
-
-/** The colon that is not in a quoted parameter. */
-function endOfName(line: string): number {
-  let quoted = false
-  for (let at = 0; at < line.length; at++) {
-    if (line[at] === '"') quoted = !quoted
-    else if (line[at] === ':' && !quoted) return at
-  }
-  return -1
-}
-
-const unescapeText = (value: string): string =>
-  value.replace(/\\([\\;,nN])/g, (_, char: string) => (char === 'n' || char === 'N' ? '\n' : char))
-
-function formatTime({ value, parameters }: Line): string {
+function formatTime({ value, parameters }: CalendarLine): string {
   const match = /^(\d{4})(\d\d)(\d\d)(?:T(\d\d)(\d\d)(\d\d)(Z)?)?$/.exec(value)
   if (match === null) return value
   const [, year, month, day, hour, minute, second, utc] = match
@@ -59,7 +20,8 @@ function formatTime({ value, parameters }: Line): string {
   return `${year}-${month}-${day} ${hour}:${minute} ${parameters.TZID ?? ''}`.trim()
 }
 
-const person = ({ value, parameters }: Line): string => parameters.CN ?? value.replace(/^mailto:/i, '')
+const person = ({ value, parameters }: CalendarLine): string =>
+  parameters.CN ?? value.replace(/^mailto:/i, '')
 
 export function CalendarCard(props: { readonly text: string }): JSX.Element | null {
   const t = text().message.event
@@ -71,7 +33,7 @@ export function CalendarCard(props: { readonly text: string }): JSX.Element | nu
     ({ name, value }, at) => at > begin && name === 'END' && /^V(EVENT|TODO)$/i.test(value),
   )
   const event = lines.slice(begin, end === -1 ? undefined : end)
-  const first = (name: string): Line | undefined => event.find((line) => line.name === name)
+  const first = (name: string): CalendarLine | undefined => event.find((line) => line.name === name)
   const said = (name: string): string => unescapeText(first(name)?.value ?? '')
   const [start, until] = [first('DTSTART'), first('DTEND')]
   const organizer = first('ORGANIZER')

@@ -2,35 +2,9 @@
 
 import type { JSX } from 'preact'
 import { text } from '../i18n/text.ts'
+import { decodeWords } from './encoded-words.ts'
 
 const shownCharsMax = 100_000
-
-/** RFC 2047 encoded-words; what cannot be decoded stays. */
-export function decodeWords(value: string): string {
-  return value
-    .replace(/(\?=)\s+(=\?)/g, '$1$2')
-    .replace(
-      /=\?([\w.:-]+)(?:\*[\w-]+)?\?([bq])\?([^?]*)\?=/gi,
-      (whole, charset: string, kind: string, body: string) => {
-        try {
-          const bytes =
-            kind.toLowerCase() === 'b'
-              ? Uint8Array.from(atob(body), (char) => char.charCodeAt(0))
-              : Uint8Array.from(
-                  body
-                    .replaceAll('_', ' ')
-                    .replace(/=([0-9a-f]{2})/gi, (_, hex: string) =>
-                      String.fromCharCode(Number.parseInt(hex, 16)),
-                    ),
-                  (char) => char.charCodeAt(0),
-                )
-          return new TextDecoder(charset).decode(bytes)
-        } catch {
-          return whole
-        }
-      },
-    )
-}
 
 export function EmlCard(props: { readonly text: string }): JSX.Element {
   const t = text().message

@@ -5,9 +5,10 @@ import type { JSX } from 'preact'
 import type { MessageView, TimelineView } from '../../../src/http/api-types.ts'
 import { get, messagePath } from '../api/client.ts'
 import { useResource } from '../api/resource.ts'
-import { formatClock, formatFull, formatRelative } from '../i18n/format.ts'
+import { formatClock, formatRelative } from '../i18n/format.ts'
 import { text } from '../i18n/text.ts'
-import { Badge, Failure, Skeleton, type Tone } from '../ui/parts.tsx'
+import { Badge, Failure, Skeleton } from '../ui/parts.tsx'
+import { Timeline } from './timeline.tsx'
 
 export function JourneyView(props: { readonly message: MessageView }): JSX.Element {
   const { message } = props
@@ -89,60 +90,7 @@ export function JourneyView(props: { readonly message: MessageView }): JSX.Eleme
   )
 }
 
-const tones: Readonly<Record<string, Tone>> = {
-  delivered: 'ok',
-  captured: 'ok',
-  accepted: 'accent',
-  deferred: 'warn',
-  held: 'warn',
-  failed: 'bad',
-  bounced: 'bad',
-}
-
-export function Timeline(props: { readonly timeline: TimelineView }): JSX.Element {
-  const { timeline } = props
-  const t = text().journey
-  return (
-    <ol class="timeline">
-      {timeline.events.map((event, at) => {
-        const transcript = transcriptOf(event.data)
-        const reply = event.data.reply
-        return (
-          <li key={at} class={`event ${tones[event.kind] ?? ''}`}>
-            <div class="row wrap">
-              <Badge tone={tones[event.kind] ?? 'plain'}>{event.kind}</Badge>
-              <time class="small faint" title={formatFull(event.at)}>
-                {formatFull(event.at)}
-              </time>
-            </div>
-            <p class="wrap-any">{event.text}</p>
-            {typeof reply === 'string' && !event.text.includes(reply) && <p class="mono wrap-any">{reply}</p>}
-            {transcript.length > 0 && (
-              <details>
-                <summary>{t.transcript}</summary>
-                <pre class="text-preview">{transcript.join('\n')}</pre>
-              </details>
-            )}
-          </li>
-        )
-      })}
-    </ol>
-  )
-}
-
-/** Lines as 'C: EHLO x', or as objects of the conversation's shape. */
-function transcriptOf(data: Readonly<Record<string, unknown>>): readonly string[] {
-  const given = data.transcript ?? data.lines
-  if (typeof given === 'string') return given.split(/\r?\n/)
-  if (!Array.isArray(given)) return []
-  return given.flatMap((one: unknown) => {
-    if (typeof one === 'string') return [one]
-    const { from, line } = (one ?? {}) as { readonly from?: unknown; readonly line?: unknown }
-    return typeof line === 'string' ? [`${typeof from === 'string' ? from : ' '}: ${line}`] : []
-  })
-}
-
-export function Conversation(props: { readonly lines: TimelineView['conversation'] }): JSX.Element {
+function Conversation(props: { readonly lines: TimelineView['conversation'] }): JSX.Element {
   const first = props.lines[0]?.at ?? 0
   return (
     <ol class="conversation">

@@ -2,6 +2,7 @@
 // that learns nothing of us.
 
 import { type ComponentChild, h } from 'preact'
+import { isSafeUrl } from './safe-url.ts'
 
 const webAddress = /https?:\/\/[^\s<>"'）】」]{1,2000}/gi
 /** What ends a sentence does not end an address. */
@@ -19,10 +20,6 @@ export function linkify(text: string): readonly ComponentChild[] {
   out.push(text.slice(at))
   return out
 }
-
-/** http, https and mailto alone lead anywhere: any other scheme is shown as text. */
-export const isSafeUrl = (url: string): boolean =>
-  /^(?:https?:\/\/|mailto:)/i.test(url.trim()) && URL.canParse(url)
 
 export function SafeLink(props: { readonly url: string; readonly label: string }): ComponentChild {
   const { url, label } = props

@@ -11,11 +11,13 @@ import { text } from '../i18n/text.ts'
 import { removeTag, setStarred, setUnread } from '../mail/mail-acts.ts'
 import { openTagDialog } from '../mail/tag-dialog.tsx'
 import { go, href, place } from '../router.ts'
-import { isPhone, may, recall, remember } from '../state.ts'
+import { isCatcher, isPhone, may, recall, remember, session } from '../state.ts'
 import { Icon } from '../ui/icon.tsx'
 import { useKeys } from '../ui/keys.ts'
 import { MenuButton } from '../ui/overlay.tsx'
 import { Badge, Empty, Failure, IconButton, Skeleton, type TabItem, Tabs } from '../ui/parts.tsx'
+import { CodeChip } from './code-chip.tsx'
+import { findCode } from './find-code.ts'
 import { HtmlView } from './html-view.tsx'
 import { openRelease, ReleaseHost } from './release.tsx'
 import { TextView } from './text-view.tsx'
@@ -89,6 +91,9 @@ export function MessageView(props: MessageViewProps): JSX.Element {
   )
 }
 
+/** What was kept from the world can be let out. */
+const isCapture = (): boolean => isCatcher() || session.value?.server.mode === 'capture'
+
 function Toolbar(props: MessageViewProps & { readonly message: Message | undefined }): JSX.Element {
   const { id, message, onDelete, onStep, onBack } = props
   const t = text()
@@ -133,7 +138,7 @@ function Toolbar(props: MessageViewProps & { readonly message: Message | undefin
         </>
       )}
       <span class="grow" />
-      {may('send') && message?.hasBody === true && (
+      {may('send') && message?.hasBody === true && isCapture() && (
         <button type="button" class="btn small release" onClick={() => openRelease(id, message.envelope.to)}>
           <Icon name="send" size={16} />
           {t.message.release}
@@ -252,6 +257,7 @@ function Head(props: { readonly message: Message; readonly summary: MailSummary 
   const from = message.from[0]
   const receivedAt = summary?.receivedAt ?? message.date
   const tags = summary?.tags ?? message.tags
+  const code = findCode(`${message.subject}\n${message.text}`)
   return (
     <header class="message-head">
       <h1 class="wrap-any" dir="auto">
@@ -287,8 +293,9 @@ function Head(props: { readonly message: Message; readonly summary: MailSummary 
           </button>
         </div>
       </div>
-      {tags.length > 0 && (
+      {(tags.length > 0 || code !== undefined) && (
         <div class="row wrap">
+          {code !== undefined && <CodeChip code={code} />}
           {tags.map((tag) => (
             <span class="badge accent" key={tag}>
               {tag}

@@ -7,7 +7,7 @@ import type { SessionView } from '../../../src/http/api-types.ts'
 import { api, get, onUnauthorized } from '../api/client.ts'
 import { startLive, stopLive } from '../api/live.ts'
 import { language, languages, setLanguage, text } from '../i18n/text.ts'
-import { followEvents, loadList } from '../mail/mail-list.ts'
+import { counts, followEvents, loadList } from '../mail/mail-list.ts'
 import { TagDialogHost } from '../mail/tag-dialog.tsx'
 import { go, href, place } from '../router.ts'
 import { connection, isPhone, may, session, setTheme, theme } from '../state.ts'
@@ -77,9 +77,10 @@ function Shell(): JSX.Element {
     c: () => may('send') && go(href(['compose'])),
     '?': () => setHelp(true),
   })
+  const { unread } = counts.value
   useEffect(() => {
-    document.title = `${t.nav[id]} · Posthouse`
-  }, [id, t])
+    document.title = `${unread > 0 ? `(${unread}) ` : ''}${t.nav[id]} · Posthouse`
+  }, [id, t, unread])
   return (
     <div class="shell">
       <button

@@ -33,10 +33,14 @@ export function IconButton(props: {
   )
 }
 
-export function CopyButton(props: { readonly value: string; readonly label?: string }): JSX.Element {
+export function CopyButton(props: {
+  readonly value: string
+  readonly label?: string
+  readonly title?: string
+}): JSX.Element {
   const [copied, setCopied] = useState(false)
   const t = text()
-  const label = copied ? t.copied : (props.label ?? t.copy)
+  const label = copied ? t.copied : (props.label ?? props.title ?? t.copy)
   return (
     <button
       type="button"
