@@ -16,7 +16,10 @@ import { realClock } from '../../src/net/real-clock.ts'
 import { type ConfigInput, resolveConfig } from '../../src/posthouse/config.ts'
 import { openHttpListeners } from '../../src/posthouse/http-listeners.ts'
 import { createPosthouse, type Posthouse } from '../../src/posthouse/posthouse.ts'
+import type { Documents, Feed, MailViews } from '../../src/store/mail-view.ts'
 import { createMemoryStore } from '../../src/store/memory/memory-store.ts'
+import { createSqliteStore } from '../../src/store/sqlite/sqlite-store.ts'
+import type { Store } from '../../src/store/store.ts'
 
 export interface ApiRequest {
   readonly json?: unknown
@@ -38,7 +41,7 @@ export interface ApiWorld {
   readonly posthouse: Posthouse
   readonly api: PublicApi
   readonly endpoint: Endpoint
-  readonly store: ReturnType<typeof createMemoryStore>
+  readonly store: Store & MailViews & Feed & Documents
   /** What was logged as an error. */
   readonly errors: readonly unknown[]
   ask(method: string, path: string, options?: ApiRequest): Promise<ApiAnswer>
@@ -82,7 +85,16 @@ export async function startApiWorld(options: ApiWorldOptions = {}): Promise<ApiW
     error: (fields, message) => void errors.push([message, fields]),
     child: () => log,
   }
-  const store = createMemoryStore({ clock })
+  // API_STORE=sqlite tries the same on disk.
+  const store =
+    process.env.API_STORE === 'sqlite'
+      ? await createSqliteStore({
+          dir: join(folder, 'store'),
+          clock,
+          log,
+          onFatal: (cause) => void errors.push(cause),
+        })
+      : createMemoryStore({ clock })
   let api: PublicApi | undefined
   const posthouse = createPosthouse(config, {
     log,
