@@ -49,7 +49,7 @@ describe('console: message', { skip, timeout: 120_000 }, () => {
     await page.getByRole('tab', { name: 'Journey' }).click()
     await page.getByText('asked us to come back later (greylisting)').waitFor()
     await page.getByText('Transcript').click()
-    await page.getByText('C: MAIL FROM:<orders@shop.test>').waitFor()
+    await page.locator('.event .conversation').getByText('MAIL FROM:<orders@shop.test>').waitFor()
   })
 
   test('HTML: phone width, dark as the page inside sees it, remote content only when asked for', async (t) => {

@@ -99,8 +99,11 @@ describe('console: pages', { skip, timeout: 120_000 }, () => {
     await page.getByRole('dialog').getByRole('button', { name: 'Close' }).last().click()
     await page.getByText('Playwright').waitFor()
     assert.equal(await page.getByText('ph_8Jx2').count(), 0)
-    await page.getByRole('button', { name: 'Test' }).first().click()
+    await page.getByRole('button', { name: 'Test', exact: true }).first().click()
     await page.getByText('It answered with 200').waitFor()
+    await page.getByRole('button', { name: '2 gave up' }).click()
+    await page.getByRole('button', { name: 'Send again' }).first().click()
+    await page.getByText('It is tried again').waitFor()
   })
 
   test('compose: what is missing is said, a mistake of an address is shown at its field, a file goes along', async (t) => {
