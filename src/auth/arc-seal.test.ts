@@ -2,10 +2,12 @@
 // chain ends.
 
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { createRequire } from 'node:module'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, test } from 'node:test'
+import { after, describe, test } from 'node:test'
 import { UsageError } from '../base/usage-error.ts'
 import { createFakeResolver } from '../dns/fake-resolver.ts'
 import { sealArc } from './arc-seal.ts'
@@ -119,7 +121,8 @@ const seal = async (message: string, hop: 0 | 1, chain?: ArcReport): Promise<str
 const { dkimVerify } = load('mailauth/lib/dkim/verify.js') as {
   dkimVerify(message: Buffer, options: object): Promise<{ readonly arc: unknown }>
 }
-const { arc } = load('mailauth/lib/arc/index.js') as {
+const { arc, sealMessage } = load('mailauth/lib/arc/index.js') as {
+  sealMessage(message: Buffer, seal: object): Promise<Buffer>
   arc(data: unknown, options: object): Promise<{ readonly status: { readonly result: string } }>
 }
 const mailauthSays = async (message: string): Promise<string> => {
@@ -224,4 +227,46 @@ test('arc seal: a mistake names the option', async () => {
       sealArc(bytes(plain), options),
       (error) => error instanceof UsageError && error.field === field,
     )
+})
+
+const work = mkdtempSync(join(tmpdir(), 'posthouse-arc-'))
+after(() => rmSync(work, { recursive: true, force: true }))
+const dkimpy = existsSync('/usr/lib/python3/dist-packages/dkim') ? false : 'python3-dkim is not installed'
+const python = (script: string, input: string): string => {
+  const known = join(work, 'keys.json')
+  writeFileSync(known, JSON.stringify(txt))
+  return execFileSync('/usr/bin/python3', ['-c', script, known], {
+    input: bytes(input),
+    encoding: 'latin1',
+    timeout: 30_000,
+    stdio: 'pipe',
+  })
+}
+
+test('arc interop: dkimpy verifies our chain', { skip: dkimpy }, async () => {
+  const verify = `import dkim, json, sys
+keys = json.load(open(sys.argv[1]))
+find = lambda name, timeout=5: keys[name.decode().rstrip('.')][0].encode()
+cv, results, reason = dkim.arc_verify(sys.stdin.buffer.read(), dnsfunc=find)
+print(cv.decode(), reason)`
+  // It knows RSA only where seals are concerned.
+  const once = await seal(plain, 0)
+  const twice = await seal(`Received: by other\r\n${once}`, 0)
+  for (const message of [once, twice]) assert.match(python(verify, message), /^pass /)
+  assert.match(python(verify, twice.replace('Hello', 'hello')), /^fail /)
+})
+
+test('arc interop: what mailauth seals, we verify', async () => {
+  const sealed = await sealMessage(bytes(plain), {
+    signingDomain: 'hop0.test',
+    selector: 's',
+    privateKey: keys[0],
+    signTime: new Date(clock.now()),
+    authResults: 'mx.hop0.test; spf=pass smtp.mailfrom=source.test',
+    cv: 'none',
+  })
+  const message = sealed.toString('latin1') + plain
+  const report = await check(message)
+  assert.equal(report.result, 'pass', report.reason)
+  assert.equal((await check(message.replace('Hello', 'hello'))).result, 'fail')
 })

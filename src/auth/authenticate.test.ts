@@ -64,6 +64,10 @@ test('authenticate: a good message passes everything, and the field says so', as
   )
 })
 
+test('authenticate: the HELO name is left alone where that is wanted', async () => {
+  assert.equal(words(await authenticate(signed, options({ checkHelo: false }))), 'pass - pass none pass')
+})
+
 test('authenticate: a message in pieces is the same message', async () => {
   const whole = await authenticate(signed, options())
   for (const step of [1, 7, 100]) {

@@ -19,6 +19,8 @@ export interface AuthenticateOptions
     Pick<DkimVerifyOptions, 'clock' | 'signaturesMax' | 'headerBytesMax' | 'rules'> {
   /** Our name in Authentication-Results, and to SPF's macros: mx.example.test. */
   readonly authservId: string
+  /** SPF of the HELO name too. Default true. */
+  readonly checkHelo?: boolean
 }
 
 /** Plain data, ready for a timeline. */
@@ -59,7 +61,8 @@ export class Authentication {
     const spf = { ...options, hostname: options.authservId }
     this.#spf = checkSpf(spf)
     const isNull = options.reversePath === null || options.reversePath === ''
-    this.#spfHelo = !isNull && isDomain(options.helo) ? checkSpf({ ...spf, reversePath: null }) : undefined
+    const asksHelo = options.checkHelo !== false && !isNull && isDomain(options.helo)
+    this.#spfHelo = asksHelo ? checkSpf({ ...spf, reversePath: null }) : undefined
     this.#intake = new MessageIntake({
       headerBytesMax: options.headerBytesMax,
       onHeader: (header) => this.#begin(header),
