@@ -254,5 +254,6 @@ function formatHost(host: HostReport): string {
   const name = `${host.name ?? ''}${address}${port}`.trim() || 'no host'
   const how = [host.tls ?? 'without TLS', host.reused ? 'connection used again' : undefined]
   const tls = host.error !== undefined && host.tls === undefined ? '' : ` (${how.filter(Boolean).join(', ')})`
-  return host.error === undefined ? `${name}${tls}` : `${name}${tls}: ${host.error}`
+  const policy = host.policy === undefined ? '' : ` [${host.policy}]`
+  return host.error === undefined ? `${name}${tls}${policy}` : `${name}${tls}${policy}: ${host.error}`
 }

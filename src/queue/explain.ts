@@ -2,7 +2,7 @@
 // try and the reason for it. Pure: it reads what it is given and no clock.
 
 import type { DestinationState } from './store.ts'
-import type { Delivery, Message, TimelineEvent } from './types.ts'
+import type { Delivery, HostReport, Message, TimelineEvent } from './types.ts'
 
 /** What a store knows of a message; the store's MessageView has this shape. */
 export interface ExplainedMessage {
@@ -119,6 +119,7 @@ function explainDelivery(
     ...(delivery.lastError === undefined || waiting === 'destination-down'
       ? []
       : [`Last words: ${delivery.lastError}${/[.!?]$/.test(delivery.lastError) ? '' : '.'}`]),
+    ...(waiting === 'held' ? [] : policyAt(delivery, events)),
     ...(mayHaveDelivered
       ? [
           'A connection was lost after the whole message had been sent: the other side may have it already, so that it may arrive twice.',
@@ -143,6 +144,20 @@ function explainDelivery(
     ...(heldBy !== undefined && { heldBy }),
     ...(down !== undefined && { destinationState: down }),
   }
+}
+
+/** How TLS was to be used at the last host of the last attempt, and why. */
+function policyAt(delivery: Delivery, events: readonly TimelineEvent[]): readonly string[] {
+  const last = events.findLast(
+    ({ kind, messageId, data }) =>
+      kind === 'attempt' &&
+      messageId === delivery.messageId &&
+      Array.isArray(data.seqs) &&
+      data.seqs.includes(delivery.seq),
+  )
+  const host = Array.isArray(last?.data.hosts) ? (last.data.hosts as readonly HostReport[]).at(-1) : undefined
+  if (host?.policy === undefined) return []
+  return [`TLS policy at ${host.name ?? host.address ?? 'the host'}: ${host.policy}.`]
 }
 
 const reasonOf = (event: TimelineEvent | undefined): string =>

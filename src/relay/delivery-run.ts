@@ -5,7 +5,7 @@ import type { DeliveryJob, TransportResult } from '../queue/transport.ts'
 import type { Delivery, HostReport, Outcome } from '../queue/types.ts'
 import { isWireMailbox } from '../smtp/command-writer.ts'
 import type { OutgoingRecipient, Transaction } from '../smtp/transaction.ts'
-import { hasUtf8Header, type WirePath, wirePath } from './message-needs.ts'
+import { hasUtf8Header, type WirePath, waivesTls, wirePath } from './message-needs.ts'
 import { deferred, failed } from './outcome.ts'
 
 const transcriptLinesMax = 200
@@ -25,6 +25,7 @@ export class DeliveryRun {
   #reversePath: WirePath
   #transcript: string[] | undefined
   #allNeedUtf8 = false
+  #waivesTls: Promise<boolean> | undefined
 
   constructor(job: DeliveryJob, now: number) {
     this.job = job
@@ -52,6 +53,17 @@ export class DeliveryRun {
     }
   }
 
+  get requireTls(): boolean {
+    return this.job.message.requireTls === true
+  }
+
+  /** Its sender wants it delivered whatever DANE and MTA-STS say. RFC 8689 section 4.1: REQUIRETLS counts, not this. */
+  waivesTls(signal: AbortSignal): Promise<boolean> {
+    if (this.requireTls) return Promise.resolve(false)
+    this.#waivesTls ??= waivesTls(this.job.body, signal)
+    return this.#waivesTls
+  }
+
   #needsUtf8(index: number): boolean {
     return this.#allNeedUtf8 || this.#paths[index]?.ascii === undefined
   }
@@ -72,7 +84,11 @@ export class DeliveryRun {
     for (let i = 0; i < this.#outcomes.length; i++) this.settle(i, outcome)
   }
 
-  transaction(batch: readonly number[], peerHasUtf8: boolean): Transaction {
+  /** `requireTls`: the session may be told so. */
+  transaction(
+    batch: readonly number[],
+    { smtputf8: peerHasUtf8, requireTls }: { readonly smtputf8: boolean; readonly requireTls: boolean },
+  ): Transaction {
     const { message, deliveries, body } = this.job
     const recipients: OutgoingRecipient[] = []
     let anyUtf8 = message.smtputf8 || this.#reversePath.ascii !== this.#reversePath.text
@@ -93,6 +109,7 @@ export class DeliveryRun {
       smtputf8: anyUtf8 && peerHasUtf8,
       body8bit: message.body8bit,
       sizeBytes: body.sizeBytes,
+      ...(this.requireTls && requireTls && { requireTls: true }),
       ...(message.ret !== undefined && { ret: message.ret }),
       ...(message.envid !== undefined && { envid: message.envid }),
       ...(whole !== undefined && { body: whole }),

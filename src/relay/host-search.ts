@@ -2,11 +2,12 @@
 // the recipients when none is left. It dials nothing.
 // RFC 5321 section 5.1, 6531 section 3.6, 7504 (521), 7505 (null MX).
 
-import type { MxResult } from '../client/mx-result.ts'
+import type { MxHost, MxOrigin, MxResult } from '../client/mx-result.ts'
 import type { SessionFailure } from '../client/session.ts'
 import type { Outcome } from '../queue/types.ts'
 import type { HostProblem } from './host-health.ts'
-import { type Deferred, deferred, failed } from './outcome.ts'
+import { type Deferred, deferred, type Failed, failed } from './outcome.ts'
+import type { StsAnswer } from './sts-policies.ts'
 import type { Target } from './target.ts'
 
 /** One address of one host, as it will be tried. */
@@ -14,6 +15,8 @@ export interface Candidate {
   readonly name: string
   readonly address: string
   readonly family: 4 | 6
+  /** What DNSSEC says of it, for a host that was found by MX. */
+  readonly origin?: Pick<MxHost, 'secure' | 'target'>
 }
 
 /** Why there is no session: an outcome for all that is left. */
@@ -53,6 +56,9 @@ export class HostSearch {
   /** Idle sessions may serve: none of them was found dead in this attempt. */
   mayReuse = true
   candidates: Candidate[] | NoLease | undefined
+  /** Of a domain whose hosts are found by MX. */
+  sts: StsAnswer | undefined
+  mx: MxOrigin | undefined
   next = 0
   #last: Outcome | undefined
   #lacking: Outcome | undefined
@@ -60,7 +66,7 @@ export class HostSearch {
   #goneCount = 0
   #skipUntil = Number.POSITIVE_INFINITY
   #skippedCount = 0
-  #greeted = false
+  #isUp = false
 
   constructor(target: Target, needsUtf8: boolean) {
     this.target = target
@@ -70,7 +76,7 @@ export class HostSearch {
   refused(outcome: Deferred, failure: SessionFailure | undefined): void {
     this.#last = outcome
     this.#refusedCount++
-    if (failure === undefined) this.#greeted = true
+    if (failure === undefined) this.#isUp = true
     // RFC 7504 section 3: 521 is this host's last word.
     if (failure?.reply?.code === 521) this.#goneCount++
   }
@@ -79,6 +85,21 @@ export class HostSearch {
     this.#skippedCount++
     this.#skipUntil = Math.min(this.#skipUntil, problem.skipUntil)
     this.#last ??= deferred('4.4.1', problem.reason, { remoteMta: nameOf(candidate) })
+  }
+
+  /**
+   * Its TLS policy keeps this host from getting the message now. The destination is not down: another message may have
+   * waived the policy.
+   */
+  barred(outcome: Deferred): void {
+    this.#last = outcome
+    this.#refusedCount++
+    this.#isUp = true
+  }
+
+  /** What the message came with cannot be had of this host. */
+  lacks(outcome: Failed): void {
+    this.#lacking = outcome
   }
 
   lacksUtf8(why: 'address' | 'header', remoteMta: string): void {
@@ -97,7 +118,7 @@ export class HostSearch {
     const others = this.#refusedCount + this.#skippedCount
     if (this.#lacking !== undefined && others === 0) return { outcome: this.#lacking, destination: 'up' }
     const last = this.#last ?? deferred('4.4.4', `no host of ${this.target.host} has an address`)
-    const up = this.#lacking !== undefined || this.#greeted
+    const up = this.#lacking !== undefined || this.#isUp
     if (this.#goneCount > 0 && this.#goneCount === others && last.kind === 'deferred')
       return {
         outcome: failed('5.3.2', last.reason, {

@@ -1,6 +1,6 @@
 // Owns what a message needs of the host that takes it: SMTPUTF8 for its addresses or for its header, judged by what is
-// in them and not by what its sender once declared. It refuses nothing itself.
-// RFC 6531 section 3.1 and 3.4, RFC 6532 (UTF-8 in headers).
+// in them and not by what its sender once declared; and whether its sender waives what the other side asks of TLS. It
+// refuses nothing itself. RFC 6531 section 3.1 and 3.4, RFC 6532 (UTF-8 in headers), RFC 8689 section 5 (TLS-Required).
 
 import { tryParseMailbox } from '../base/address.ts'
 import type { BodyReader } from '../queue/transport.ts'
@@ -29,8 +29,20 @@ const headerBytesMax = 256 * 1024
 
 /** Whether the header section (to the first empty line, at most 256 KiB of it) has octets beyond ASCII. */
 export async function hasUtf8Header(body: BodyReader, signal: AbortSignal): Promise<boolean> {
+  return /[\x80-\xff]/.test(await headerOf(body, signal))
+}
+
+/** `TLS-Required: No`, once; anything else says nothing. */
+export async function waivesTls(body: BodyReader, signal: AbortSignal): Promise<boolean> {
+  const header = await headerOf(body, signal)
+  const fields = header.match(/^TLS-Required[ \t]*:[^\r\n]*(?:\r\n[ \t][^\r\n]*)*/gim) ?? []
+  return fields.length === 1 && /^[^:]*:\s*no\s*$/i.test(fields[0] ?? '')
+}
+
+/** Latin-1; at most 256 KiB. */
+async function headerOf(body: BodyReader, signal: AbortSignal): Promise<string> {
   const whole = body.bytes()
-  if (whole !== undefined) return headerIsUtf8(whole)
+  if (whole !== undefined) return cutHeader(whole)
   const chunks: Uint8Array[] = []
   let sizeBytes = 0
   for await (const chunk of body.stream(signal)) {
@@ -38,11 +50,11 @@ export async function hasUtf8Header(body: BodyReader, signal: AbortSignal): Prom
     sizeBytes += chunk.length
     if (sizeBytes >= headerBytesMax || Buffer.concat(chunks).includes('\r\n\r\n')) break
   }
-  return headerIsUtf8(Buffer.concat(chunks))
+  return cutHeader(Buffer.concat(chunks))
 }
 
-function headerIsUtf8(bytes: Uint8Array): boolean {
+function cutHeader(bytes: Uint8Array): string {
   const buffer = Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.byteLength, headerBytesMax))
   const end = buffer.indexOf('\r\n\r\n')
-  return /[\x80-\xff]/.test(buffer.toString('latin1', 0, end === -1 ? buffer.length : end))
+  return buffer.toString('latin1', 0, end === -1 ? buffer.length : end)
 }

@@ -26,9 +26,12 @@ import type { RecipientResult, TransactionResult } from '../smtp/transaction.ts'
 import { DeliveryRun } from './delivery-run.ts'
 import { HostHealth, type HostHealthOptions, type HostProblem } from './host-health.ts'
 import { type Candidate, HostSearch, type NoLease, nameOf, noHosts } from './host-search.ts'
-import { type Deferred, deferred, failed, openingDeferred, outcomeOf } from './outcome.ts'
+import { namesFor, policyText, tlsFor, type UsableTls } from './host-tls.ts'
+import { type Deferred, deferred, type Failed, failed, openingDeferred, outcomeOf } from './outcome.ts'
 import type { Route, TlsPolicy } from './route.ts'
 import { isSameTarget, readTarget, type Target } from './target.ts'
+import { daneJudge, type TlsPolicies, tlsaHost } from './tls-policies.ts'
+import type { TlsDecision } from './tls-policy.ts'
 
 export interface RelayLimits {
   /** Connections of one destination at the same time. Default 20. */
@@ -61,6 +64,8 @@ export interface RelayOptions {
   readonly routeFor: (destination: string) => Route | undefined
   /** TLS policy of a domain, or of a route's host, that has none of its own. Default: 'may' for all. */
   readonly tlsPolicyFor?: (domain: string) => TlsPolicy
+  /** DANE and MTA-STS of hosts found by MX. Default: neither. */
+  readonly tlsPolicies?: TlsPolicies
   /** Remote port for MX. Default 25. */
   readonly port?: number
   readonly limits?: RelayLimits
@@ -84,6 +89,10 @@ interface SessionPlace {
   readonly remoteMta: string
   readonly report: HostReport
   readonly reusedReport: HostReport
+  /** Opened for a message whose sender waived the other side's TLS policy: for such messages alone. */
+  readonly waived: boolean
+  /** Opened for a message with REQUIRETLS, and fit for it. */
+  readonly requireTls: boolean
 }
 
 interface Lease {
@@ -189,7 +198,7 @@ export class RelayTransport implements Transport {
     const { target } = search
     const key = target.destination
     for (;;) {
-      const idle = search.mayReuse ? this.#idle(target, search.needsUtf8) : undefined
+      const idle = search.mayReuse ? await this.#idle(search, run, signal) : undefined
       if (idle !== undefined) return idle
       const slot = this.pool.slot(key, this.#connectionsMax)
       if (slot === undefined) await this.pool.change(key, signal)
@@ -207,19 +216,24 @@ export class RelayTransport implements Transport {
     const { target } = search
     let lease: Lease | undefined
     try {
-      search.candidates ??= await this.#candidates(target, signal)
+      search.candidates ??= await this.#candidates(search, signal)
       if (!Array.isArray(search.candidates)) return search.candidates
       while (lease === undefined) {
         if (signal.aborted) return { outcome: deferred('4.3.2', 'stopped'), destination: 'up' }
         const candidate = search.candidates[search.next++]
         if (candidate === undefined) return search.exhausted(this.#options.clock.now())
+        const tls = await tlsFor(candidate, search, run, this.#options.tlsPolicies, signal)
+        if (tls.kind === 'refuse') {
+          bar(candidate, tls, search, run)
+          continue
+        }
         const key = `${formatAddress(candidate.address)}:${target.port}`
         let gate = this.health.enter(key)
         while (gate.kind === 'wait') {
           await gate.until
           gate = this.health.enter(key)
         }
-        if (gate.kind === 'dial') lease = await this.#open(candidate, key, search, run, slot, signal)
+        if (gate.kind === 'dial') lease = await this.#open(candidate, tls, key, search, run, slot, signal)
         else this.#skip(candidate, gate.problem, search, run)
       }
       return lease
@@ -234,19 +248,33 @@ export class RelayTransport implements Transport {
     run.host({ ...describe(candidate, search.target), error })
   }
 
-  #idle(target: Target, needsUtf8: boolean): Lease | undefined {
-    const session = this.pool.take(target.destination, (one) => {
+  /** Told of the header only where a session waits that it decides about. */
+  async #idle(
+    { target, needsUtf8 }: HostSearch,
+    run: DeliveryRun,
+    signal: AbortSignal,
+  ): Promise<Lease | undefined> {
+    let waived = false
+    let sawWaived = false
+    const fits = (one: ClientSession): boolean => {
       const place = this.#places.get(one)
-      return (
-        place !== undefined && isSameTarget(place.target, target) && (!needsUtf8 || one.capabilities.smtputf8)
-      )
-    })
+      if (place === undefined || !isSameTarget(place.target, target)) return false
+      if ((needsUtf8 && !one.capabilities.smtputf8) || (run.requireTls && !place.requireTls)) return false
+      sawWaived ||= place.waived
+      return waived || !place.waived
+    }
+    let session = this.pool.take(target.destination, fits)
+    if (session === undefined && sawWaived && (await run.waivesTls(signal))) {
+      waived = true
+      session = this.pool.take(target.destination, fits)
+    }
     const place = session === undefined ? undefined : this.#places.get(session)
     return session === undefined || place === undefined ? undefined : { session, place, reused: true }
   }
 
   async #open(
     candidate: Candidate,
+    tlsUse: UsableTls,
     key: string,
     search: HostSearch,
     run: DeliveryRun,
@@ -254,14 +282,16 @@ export class RelayTransport implements Transport {
     signal: AbortSignal,
   ): Promise<Lease | undefined> {
     const { target } = search
-    const opened = await openSession(this.#openOptions(candidate, target), signal)
+    const opened = await openSession(this.#openOptions(candidate, tlsUse, search), signal)
     if (!opened.ok) {
       const { failure } = opened
       if (signal.aborted) this.health.leave(key)
       else this.health.settle(key, isHostDown(failure) ? failure.reason : undefined)
       this.#connections.add(1, { result: failure.phase })
-      search.refused(openingDeferred(failure, nameOf(candidate)), failure)
-      run.host({ ...describe(candidate, target), error: failure.reason })
+      if (run.requireTls && failure.phase === 'startTls' && failure.kind === 'notOffered')
+        search.lacks(unmet('5.7.10', `REQUIRETLS: ${failure.reason}`, candidate))
+      else search.refused(openingDeferred(failure, nameOf(candidate)), failure)
+      run.host({ ...describe(candidate, target), policy: tlsUse.text, error: failure.reason })
       run.keepTranscript(failure.transcript)
       this.#log.debug(
         { ...describe(candidate, target), phase: failure.phase, reason: failure.reason },
@@ -273,21 +303,36 @@ export class RelayTransport implements Transport {
     this.health.settle(key, undefined)
     this.#connections.add(1, { result: 'open' })
     const tls = session.tlsText
-    const report: HostReport = { ...describe(candidate, target), ...(tls !== undefined && { tls }) }
-    const place = { target, remoteMta: nameOf(candidate), report, reusedReport: { ...report, reused: true } }
+    const report: HostReport = {
+      ...describe(candidate, target),
+      policy: policyText(tlsUse, session),
+      ...(tls !== undefined && { tls }),
+    }
+    const place = {
+      target,
+      remoteMta: nameOf(candidate),
+      report,
+      reusedReport: { ...report, reused: true },
+      waived: tlsUse.by === 'sender',
+      requireTls: run.requireTls && session.tls !== undefined && session.capabilities.requireTls,
+    }
     this.#places.set(session, place)
-    if (!search.needsUtf8 || session.capabilities.smtputf8) {
+    const lacksTls = run.requireTls && !place.requireTls && !isOwnMachine(candidate, target)
+    if (!lacksTls && (!search.needsUtf8 || session.capabilities.smtputf8)) {
       session.onClosed = slot.release
       return { session, place, reused: false }
     }
-    search.lacksUtf8(run.needsWhy, nameOf(candidate))
-    run.host({ ...report, error: 'the host does not offer SMTPUTF8' })
+    // RFC 8689 section 4.2.1 and 6: the host has to promise the same.
+    if (lacksTls) search.lacks(unmet('5.7.30', `${nameOf(candidate)} does not offer REQUIRETLS`, candidate))
+    else search.lacksUtf8(run.needsWhy, nameOf(candidate))
+    run.host({ ...report, error: `the host does not offer ${lacksTls ? 'REQUIRETLS' : 'SMTPUTF8'}` })
     // Its slot is ours until the next host is asked.
     await session.quit()
     return undefined
   }
 
-  #openOptions(candidate: Candidate, target: Target): OpenOptions {
+  #openOptions(candidate: Candidate, { tls, dane }: UsableTls, search: HostSearch): OpenOptions {
+    const { target } = search
     const { dialer, clock, hostname, timeouts, ca, bdatBytesMin, random } = this.#options
     const localAddress = this.#options.localAddress?.(candidate.family)
     // A password goes over the wire in the clear only on this machine, or where the route says tls=none in so many words.
@@ -299,10 +344,17 @@ export class RelayTransport implements Transport {
       protocol: target.protocol,
       address: candidate.address,
       port: target.port,
-      servername: candidate.name,
-      tls: target.tls,
+      servername: dane === undefined ? candidate.name : tlsaHost(dane.base),
+      tls,
       implicitTls: target.implicitTls,
       ...(target.auth !== undefined && { chooseAuth: authChooser(target.auth, { allowClear, random }) }),
+      ...(dane !== undefined && {
+        judgeTls: daneJudge({
+          records: dane.records,
+          names: namesFor(candidate, search, dane.base),
+          now: () => clock.now(),
+        }),
+      }),
       ...(timeouts !== undefined && { timeouts }),
       ...(ca !== undefined && { ca }),
       ...(localAddress !== undefined && { localAddress }),
@@ -310,13 +362,24 @@ export class RelayTransport implements Transport {
     }
   }
 
-  async #candidates(target: Target, signal: AbortSignal): Promise<Candidate[] | NoLease> {
+  async #candidates(search: HostSearch, signal: AbortSignal): Promise<Candidate[] | NoLease> {
+    const { target } = search
     const family = ipVersion(target.host)
     if (family !== undefined) return [{ name: target.host, address: target.host, family }]
-    const { resolveHosts, resolveHost = resolveHosts } = this.#options
-    const answer = await (target.kind === 'mx' ? resolveHosts : resolveHost)(target.host, signal)
+    const { resolveHosts, resolveHost = resolveHosts, tlsPolicies } = this.#options
+    const byMx = target.kind === 'mx'
+    const asksSts = byMx && target.tls !== 'none' && !target.host.startsWith('[')
+    const [answer, sts] = await Promise.all([
+      (byMx ? resolveHosts : resolveHost)(target.host, signal),
+      asksSts ? tlsPolicies?.domain(target.host, signal) : undefined,
+    ])
     if (answer.kind === 'hosts') {
-      const all = answer.hosts.flatMap((host) => host.addresses.map((one) => ({ name: host.name, ...one })))
+      search.sts = sts
+      search.mx = answer.mx
+      const all = answer.hosts.flatMap((host) => {
+        const { name, addresses, preference: _, ...origin } = host
+        return addresses.map((one) => ({ name, ...one, origin }))
+      })
       return all.slice(0, this.#addressesMax)
     }
     return noHosts(answer, target)
@@ -340,7 +403,10 @@ export class RelayTransport implements Transport {
     }
     const most = Math.min(this.#recipientsMax, capabilities.recipientsMax ?? this.#recipientsMax)
     const batch = pending.length <= most ? pending : pending.slice(0, most)
-    const transaction = run.transaction(batch, capabilities.smtputf8)
+    const transaction = run.transaction(batch, {
+      smtputf8: capabilities.smtputf8,
+      requireTls: place.requireTls,
+    })
     this.#transactions.add(1, reused ? reusedLabel : newLabel)
     const result = await session.deliver(transaction, run.stream, signal)
     const again = this.#settle(lease, search, run, batch, result, signal)
@@ -393,6 +459,25 @@ export class RelayTransport implements Transport {
     return undefined
   }
 }
+
+/** The TLS policy keeps this host from getting the message. */
+function bar(
+  candidate: Candidate,
+  { why, text }: Extract<TlsDecision, { kind: 'refuse' }>,
+  search: HostSearch,
+  run: DeliveryRun,
+): void {
+  const remoteMta = nameOf(candidate)
+  if (why === 'unmet') search.lacks(unmet('5.7.10', text, candidate))
+  else search.barred(deferred(why === 'lookup' ? '4.4.3' : '4.7.5', text, { remoteMta }))
+  run.host({ ...describe(candidate, search.target), policy: text, error: 'not tried: its TLS policy' })
+}
+
+const unmet = (status: string, reason: string, candidate: Candidate): Failed =>
+  failed(status, reason, { remoteMta: nameOf(candidate) })
+
+const isOwnMachine = (candidate: Candidate, target: Target): boolean =>
+  target.kind === 'host' && isLoopback(candidate.address)
 
 const newLabel = { connection: 'new' }
 const reusedLabel = { connection: 'reused' }
