@@ -1,7 +1,8 @@
 // Owns the stream of live events over a real connection: what comes, to whom, resumed from where, and how it ends.
 
 import assert from 'node:assert/strict'
-import { type ClientRequest, request } from 'node:http'
+import { EventEmitter } from 'node:events'
+import { type ClientRequest, request, type ServerResponse } from 'node:http'
 import { after, before, test } from 'node:test'
 
 import {
@@ -12,7 +13,11 @@ import {
   userAccount,
 } from '../../test/support/api-world.ts'
 
-import { formatEvent } from './events-stream.ts'
+import { silentLog } from '../base/log.ts'
+import { createMemoryStore } from '../store/memory/memory-store.ts'
+import { VirtualClock } from '../testing/virtual-clock.ts'
+import { EventStream, formatEvent, heartbeatMs, unreadBytesMax } from './events-stream.ts'
+import { FeedHub } from './feed-hub.ts'
 
 interface Event {
   readonly event: string
@@ -146,4 +151,84 @@ test('events: data has no line of its own, and a stop ends the stream', async ()
   await listener.until(() => listener.events.length > 0)
   await other.close()
   await listener.until(() => listener.ended)
+})
+
+class FakeResponse extends EventEmitter {
+  writableLength = 0
+  readonly written: string[] = []
+  destroyed = false
+  isEnded = false
+  write(text: string): boolean {
+    this.written.push(text)
+    return true
+  }
+  end(): void {
+    this.isEnded = true
+  }
+  destroy(): void {
+    this.destroyed = true
+  }
+}
+
+const open = async (stillAllowed: () => Promise<boolean>) => {
+  const clock = new VirtualClock()
+  const store = createMemoryStore({ clock })
+  const hub = new FeedHub({ feed: store, clock, log: silentLog })
+  await hub.start()
+  const response = new FakeResponse()
+  let closedCount = 0
+  new EventStream({
+    hub,
+    feed: store,
+    clock,
+    response: response as unknown as ServerResponse,
+    after: undefined,
+    maySee: () => true,
+    stillAllowed,
+    closed: () => void closedCount++,
+  })
+  await clock.settle()
+  return { clock, hub, response, closedCount: () => closedCount, store }
+}
+
+test('events: a heartbeat comes, and asks whether he still may', async () => {
+  let isAllowed = true
+  const { clock, response, closedCount, hub } = await open(async () => isAllowed)
+  await clock.advance(3 * heartbeatMs)
+  assert.equal(response.written.filter((text) => text.startsWith(':')).length, 3)
+  isAllowed = false
+  await clock.advance(heartbeatMs)
+  assert.equal(response.isEnded, true)
+  assert.equal(closedCount(), 1)
+  assert.equal(hub.listenerCount, 0)
+  response.emit('close')
+  assert.equal(closedCount(), 1)
+  assert.equal(clock.pendingCount, 1, 'nothing but the hub going to sleep')
+})
+
+test('events: a client that does not read is dropped', async () => {
+  const { clock, response, closedCount, hub } = await open(async () => true)
+  response.writableLength = unreadBytesMax + 1
+  await clock.advance(heartbeatMs)
+  assert.equal(response.destroyed, true)
+  assert.equal(closedCount(), 1)
+  assert.equal(hub.listenerCount, 0)
+})
+
+test('events: while nobody listens nothing is written to the feed, some minutes after the last one left', async () => {
+  const { clock, response, hub, store } = await open(async () => true)
+  const kinds: (readonly string[])[] = []
+  const { feedKinds } = store
+  store.feedKinds = (given) => {
+    kinds.push(given)
+    feedKinds.call(store, given)
+  }
+  response.emit('close')
+  assert.deepEqual(kinds, [])
+  await clock.advance(10 * 60_000)
+  assert.deepEqual(kinds, [[]])
+  const subscription = hub.subscribe(() => {})
+  assert.deepEqual(kinds, [[], ['*']])
+  subscription.close()
+  hub.close()
 })
