@@ -137,7 +137,7 @@ const purposes: Readonly<Record<string, string>> = {
   submission: 'mail from your users, STARTTLS and login',
   submissions: 'mail from your users, TLS and login',
   lmtp: 'LMTP',
-  http: '/metrics, /healthz, /readyz',
+  http: 'console and HTTP API, /metrics, /healthz, /readyz',
 }
 
 function startBlock(
