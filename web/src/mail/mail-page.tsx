@@ -65,6 +65,8 @@ export function MailPage(): JSX.Element {
       follow.current = setTimeout(() => openMessage(row.id), openId() === row.id ? 0 : followMs)
   }
   const remove = (): void => {
+    // What a walk was about to open may be among what goes.
+    clearTimeout(follow.current)
     const going = current()
     const wasOpen = going.some((row) => row.id === openId())
     deleteRows(going)
