@@ -112,6 +112,8 @@ export interface ApiParts {
   readonly control: ControlApi
   /** Checks a password; slowed down per account and address. Never rejects for a wrong one. */
   login(account: string, password: string, peerAddress: string): Promise<LoginOutcome>
+  /** What the password of an account is checked against; undefined: it is gone, disabled or has no password. Never shown. */
+  credentialOf(account: string): string | undefined
   /** Exists and may be used. */
   isEnabled(account: string): boolean
   roleOf(account: string): 'admin' | 'user'

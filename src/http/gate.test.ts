@@ -254,6 +254,14 @@ test('gate: passwords are slowed down, sessions end with their account and its p
   const again = await world.logIn('eve@example.test', 'something-else')
   await world.ask('PATCH', '/v1/accounts/eve@example.test', { json: { enabled: false }, headers: admin })
   assert.equal((await world.ask('GET', '/v1/messages', { headers: again })).status, 401)
+  await world.ask('PATCH', '/v1/accounts/eve@example.test', { json: { enabled: true }, headers: admin })
+  const third = await world.logIn('eve@example.test', 'something-else')
+  await world.posthouse.control.accountSetPassword('eve@example.test', 'set-by-the-cli')
+  assert.equal(
+    (await world.ask('GET', '/v1/messages', { headers: third })).status,
+    401,
+    'wherever it was changed',
+  )
   const statuses: number[] = []
   for (let i = 0; i < 8; i++) {
     const json = { account: 'mallory@example.test', password: `guess-${i}` }

@@ -72,8 +72,12 @@ export class Gate {
   async ofSession(secret: string | undefined): Promise<Principal> {
     const { sessions, parts } = this.#options
     const session = secret === undefined ? undefined : await sessions.find(secret)
-    if (session !== undefined && parts.isEnabled(session.account))
-      return { ...this.#ofAccount(session.account), kind: 'session', csrf: session.csrf }
+    if (secret !== undefined && session !== undefined) {
+      // Gone, disabled, or with another password since, wherever that was changed.
+      const credential = parts.credentialOf(session.account)
+      if (credential !== undefined && sessions.isOf(session, secret, credential))
+        return { ...this.#ofAccount(session.account), kind: 'session', csrf: session.csrf }
+    }
     return parts.options.auth === 'open' ? everybody : nobody
   }
 

@@ -9,6 +9,8 @@ import type { Documents } from '../store/mail-view.ts'
 
 export interface Session {
   readonly account: string
+  /** Of the session's secret and what the account's password was checked against: with another password it is over. */
+  readonly stamp: string
   /** To be sent with every write. */
   readonly csrf: string
   readonly createdAt: number
@@ -29,6 +31,9 @@ const pageRows = 500
 
 const hash = (secret: string): string => createHash('sha256').update(secret).digest('base64url')
 
+/** Without the secret, which is kept nowhere, a stamp gives nothing to guess passwords by. */
+const stampOf = (secret: string, credential: string): string => hash(`${secret}\0${credential}`)
+
 export class Sessions {
   readonly #options: SessionsOptions
   /** By hash; null: there is none. Everything that ends a session goes through here, so it is never stale. */
@@ -38,12 +43,17 @@ export class Sessions {
     this.#options = options
   }
 
-  async create(account: string): Promise<{ readonly secret: string; readonly session: Session }> {
+  /** `credential`: what the password of the account is checked against; it is not kept. */
+  async create(
+    account: string,
+    credential: string,
+  ): Promise<{ readonly secret: string; readonly session: Session }> {
     const { clock, random, documents } = this.#options
     const secret = Buffer.from(random.bytes(32)).toString('base64url')
     const now = clock.now()
     const session: Session = {
       account,
+      stamp: stampOf(secret, credential),
       csrf: Buffer.from(random.bytes(24)).toString('base64url'),
       createdAt: now,
       expiresAt: now + lifeMs,
@@ -71,6 +81,11 @@ export class Sessions {
         : (cached ?? undefined)
     if (cached === undefined) this.#remember(key, session ?? null)
     return session !== undefined && session.expiresAt > this.#options.clock.now() ? session : undefined
+  }
+
+  /** Whether the account still has the password of the login. */
+  isOf(session: Session, secret: string, credential: string): boolean {
+    return session.stamp === stampOf(secret, credential)
   }
 
   async end(secret: string): Promise<void> {

@@ -77,6 +77,11 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
       senderMustMatch: config.submission.senderMustMatch && !isCatcher,
     },
     login: (account, password, peerAddress) => login(options.authenticator, account, password, peerAddress),
+    credentialOf(account) {
+      const secret = accounts.secretOf(account)?.secret
+      if (secret === undefined || secret.kind === 'none') return undefined
+      return secret.kind === 'plain' ? secret.text : secret.phc
+    },
     isEnabled: (account) => directory.findAccount(account)?.enabled === true,
     roleOf,
     maySendAs(account, address) {
