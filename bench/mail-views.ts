@@ -152,11 +152,14 @@ async function measure(name: string, act: (i: number) => Promise<unknown>): Prom
   times.sort((one, other) => one - other)
   const shown = typeof answer === 'number' ? String(answer) : ''
   print(
-    `  ${name.padEnd(44)} p50 ${(times[times.length >> 1] ?? 0).toFixed(1).padStart(6)} ms  max ${(times.at(-1) ?? 0).toFixed(1).padStart(6)} ms  ${shown}`,
+    `  ${name.padEnd(44)} p50 ${(times[times.length >> 1] ?? 0).toFixed(1).padStart(6)} ms  max ${(times.at(-1) ?? 0).toFixed(1).padStart(6)} ms  rss ${megabytes(process.memoryUsage.rss())} ${shown}`,
   )
 }
 
-const log = { ...silentLog, error: (fields: object, text: string) => console.log(text, fields) } as typeof silentLog
+const log = {
+  ...silentLog,
+  error: (fields: object, text: string) => console.log(text, fields),
+} as typeof silentLog
 const dir = await mkdtemp(join(values.dir, 'posthouse-mail-views-'))
 try {
   const store = await createSqliteStore({ dir, clock, log })

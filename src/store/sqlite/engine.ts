@@ -419,8 +419,8 @@ export class Engine {
         row.fileName === null
           ? bytes.subarray(row.bodyAt, row.bodyAt + Math.min(row.sizeBytes, summaryBytesMax))
           : this.#fileHead(row.fileName)
-      const { id, sizeBytes, reversePath } = row
-      this.#mail.place({ id, sizeBytes, reversePath, body, head }, row.placements, true)
+      const { id, sizeBytes, reversePath, tags } = row
+      this.#mail.place({ id, sizeBytes, reversePath, body, head, tags }, row.placements, true)
       this.#logPages += 2
     } else if (row.deliveries.length === 0) this.#releaseBody(row.id)
   }
@@ -487,11 +487,11 @@ export class Engine {
   #placeSettled(id: string, placements: readonly PlacementCells[]): void {
     const message = this.#sql.messageGet.get(id) as (BodyRef & { data: string; size: number }) | undefined
     if (message === undefined) return
-    const { reversePath } = messageOf(message.data)
+    const { reversePath, tags = [] } = messageOf(message.data)
     const { body_id, body_count, file_name } = message
     const body: BodyRef = { body_id, body_count, file_name }
     const head = this.#head(message)
-    this.#mail.place({ id, sizeBytes: message.size, reversePath, body, head }, placements, false)
+    this.#mail.place({ id, sizeBytes: message.size, reversePath, body, head, tags }, placements, false)
     this.#logPages += 2
   }
 

@@ -301,8 +301,10 @@ export class MailReader {
       where.push('m.message_id IN (SELECT value FROM json_each(?))')
       values.push(JSON.stringify(ids))
     }
+    // By its number alone a match is left out before its row is looked up.
+    const early = match !== undefined && ids === undefined
     for (const { sql, values: own } of plan.conditions) {
-      where.push(sql)
+      where.push(early ? sql.replaceAll('m.id ', '+t.rowid ') : sql)
       values.push(...own)
     }
     // Inclusive: what lies beside the bounds may be damaged, and is not looked at.

@@ -114,6 +114,8 @@ export interface AcceptRow {
   readonly sizeBytes: number
   readonly data: string
   readonly reversePath: string
+  /** Of its rows of kept mail. */
+  readonly tags: readonly string[]
   bodyAt: number
   readonly fileName: string | null
   readonly deliveries: readonly DeliveryCells[]
@@ -124,6 +126,8 @@ export interface AcceptRow {
 
 export type EventCells = readonly [messageId: string, json: string]
 
+const noTags: readonly string[] = []
+
 export function acceptRow(accepted: NewMessage): AcceptRow {
   const { message, body, deliveries, settled, events } = accepted
   const own = events.every((event) => event.messageId === message.id)
@@ -133,6 +137,7 @@ export function acceptRow(accepted: NewMessage): AcceptRow {
     sizeBytes: body.sizeBytes,
     data: JSON.stringify(message),
     reversePath: message.reversePath,
+    tags: message.tags ?? noTags,
     bodyAt: -1,
     fileName: body.kind === 'file' ? body.fileName : null,
     deliveries: deliveries.map(deliveryCells),
