@@ -3,6 +3,7 @@
 import { maskRoute } from '../relay/route.ts'
 
 import type { ConfigEntry } from './config.ts'
+import { inboundSecret } from './config-inbound.ts'
 import { formatPath } from './config-mistake.ts'
 import { isRecord } from './config-values.ts'
 
@@ -52,9 +53,10 @@ function mask(keys: readonly string[], value: unknown, depth: number): unknown {
     return `(a ${typeof value})`
   if (typeof value !== 'string' || /^env:\w+$/.test(value)) return value
   if (keys[0] === 'delivery' && keys[1] === 'routes') return maskRoute(value)
-  return isAccountSecret(keys) ? hidden : value
+  return isSecret(keys) ? hidden : value
 }
 
-/** domains.<name>.accounts.<name> as a string, or its password. */
-const isAccountSecret = (keys: readonly string[]): boolean =>
-  keys[0] === 'domains' && keys[2] === 'accounts' && (keys.length === 4 || keys[4] === 'password')
+/** A secret of `inbound`, or domains.<name>.accounts.<name> as a string, or its password. */
+const isSecret = (keys: readonly string[]): boolean =>
+  inboundSecret(keys) ||
+  (keys[0] === 'domains' && keys[2] === 'accounts' && (keys.length === 4 || keys[4] === 'password'))

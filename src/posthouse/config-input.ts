@@ -2,6 +2,7 @@
 // optional; what a key becomes is config.ts, what is wrong with it config-schema.ts.
 
 import type { FaultRuleInput } from '../policy/fault-rules.ts'
+import type { InboundInput } from './config-input-inbound.ts'
 
 /** '30s', '5m', '4h', '5d', '1h30m', '250ms'; a number is milliseconds. */
 export type DurationInput = string | number
@@ -179,6 +180,8 @@ export interface DnsInput {
   servers?: readonly string[]
   /** For one question, all servers and repeats included. Default 10s. */
   timeout?: DurationInput
+  /** Whether these servers are believed when they say that DNSSEC vouches for an answer (DANE needs it). Default: on this machine only. */
+  trustAd?: boolean
 }
 
 export type TlsPolicyInput = 'none' | 'may' | 'must' | 'verify'
@@ -194,6 +197,10 @@ export interface RelayInput {
   idleTimeout?: DurationInput
   /** For all, or by recipient domain ('corp.test', '*.corp.test', '*'). Default 'may'. */
   tls?: TlsPolicyInput | Readonly<Record<string, TlsPolicyInput>>
+  /** TLSA records decide who a host is, where DNSSEC vouches for them. Default true. */
+  dane?: boolean
+  /** Policies that domains publish over HTTPS are kept and obeyed. Default true. */
+  mtaSts?: boolean
   /** Local address to dial from. */
   sourceAddress?: string
 }
@@ -281,6 +288,8 @@ export interface ConfigInput {
   /** Mode `capture`. */
   capture?: CaptureInput
   api?: ApiInput
+  /** Checks of mail that comes in. Default none. */
+  inbound?: InboundInput
   networks?: NetworksInput
   limits?: LimitsInput
   retry?: RetryInput

@@ -16,6 +16,7 @@ import { apiDefaults, apiSchema } from './config-api.ts'
 import { captureDefaults, captureSchema } from './config-capture.ts'
 import { dkimDefaults, dkimSchema, publishDefaults, publishSchema } from './config-dkim.ts'
 import { domainsSchema } from './config-domains.ts'
+import { inboundDefaults, inboundKeys, inboundSchema } from './config-inbound.ts'
 import type * as Input from './config-input.ts'
 import { formatPath, type Mistake } from './config-mistake.ts'
 import {
@@ -58,6 +59,7 @@ export function configDefaults(): Required<Omit<Input.ConfigInput, 'control'>> {
     delivery: { mode: 'capture', port: 25, routes: { '*': 'mx' } },
     capture: captureDefaults,
     api: apiDefaults,
+    inbound: inboundDefaults,
     networks: { relay: [], repairLineEndings: [] },
     limits: {
       lineBytesMax: '8KiB',
@@ -82,6 +84,8 @@ export function configDefaults(): Required<Omit<Input.ConfigInput, 'control'>> {
       recipientsPerMessage: 100,
       idleTimeout: '5s',
       tls: 'may',
+      dane: true,
+      mtaSts: true,
     },
     submission: { senderMustMatch: true },
     dkim: dkimDefaults,
@@ -106,10 +110,11 @@ export const sectionKeys: Readonly<Record<string, readonly string[]>> = {
   delivery: ['mode', 'port', 'routes'],
   capture: Object.keys(captureDefaults),
   api: Object.keys(apiDefaults),
+  inbound: inboundKeys,
   networks: ['relay', 'repairLineEndings'],
   limits: Object.keys(configDefaults().limits),
   retry: ['first', 'max', 'giveUpAfter', 'delayNoticeAfter'],
-  dns: ['servers', 'timeout'],
+  dns: ['servers', 'timeout', 'trustAd'],
   relay: [...Object.keys(configDefaults().relay), 'sourceAddress'],
   submission: ['senderMustMatch'],
   dkim: Object.keys(dkimDefaults),
@@ -154,6 +159,7 @@ function configSchema(context: ConfigContext) {
     } satisfies Shape<Input.DeliveryInput>),
     capture: captureSchema(routeSchema(context)),
     api: apiSchema(),
+    inbound: inboundSchema(context),
     networks: object({
       relay: list(value(parseNetwork)),
       repairLineEndings: list(value(parseNetwork)),
@@ -163,9 +169,11 @@ function configSchema(context: ConfigContext) {
     dns: object({
       servers: list(value((input) => parseAddress(input, 53))),
       timeout: duration(100, 120_000),
-    } satisfies Shape<Input.DnsInput>).transform(({ servers, timeout }): Config['dns'] => ({
+      trustAd: flag.optional(),
+    } satisfies Shape<Input.DnsInput>).transform(({ servers, timeout, trustAd }): Config['dns'] => ({
       servers: servers.length === 0 ? undefined : servers,
       timeoutMs: timeout,
+      trustAd,
     })),
     relay: relaySchema(),
     submission: object({ senderMustMatch: flag } satisfies Shape<Input.SubmissionInput>),
@@ -437,6 +445,8 @@ function relaySchema(): z.ZodType<Config['relay']> {
       (input, read): Readonly<Record<string, TlsPolicy>> =>
         typeof input === 'object' ? read(byDomain(policy, 'may'), input) : { '*': read(policy, input) },
     ),
+    dane: flag,
+    mtaSts: flag,
     sourceAddress: value(parseIpText).optional(),
   } satisfies Shape<Input.RelayInput>).transform(({ idleTimeout, sourceAddress, ...rest }) => ({
     ...rest,

@@ -8,6 +8,7 @@ import type { SmtpServerLimits } from '../server/session.ts'
 import type { ApiConfig } from './config-api.ts'
 import type { CaptureConfig } from './config-capture.ts'
 import type { DkimConfig, PublishConfig } from './config-dkim.ts'
+import type { InboundConfig } from './config-inbound.ts'
 import type { ConfigInput } from './config-input.ts'
 import { ConfigError, type Mistake } from './config-mistake.ts'
 import { configDefaults, parseMerged, sectionKeys } from './config-schema.ts'
@@ -94,6 +95,7 @@ export interface Config {
   }
   readonly capture: CaptureConfig
   readonly api: ApiConfig
+  readonly inbound: InboundConfig
   readonly networks: {
     /** Canonical CIDR: '10.0.0.0/8', '2001:db8::/32', '192.0.2.1/32'. */
     readonly relay: readonly string[]
@@ -114,6 +116,8 @@ export interface Config {
     /** undefined: the system's. */
     readonly servers: readonly Endpoint[] | undefined
     readonly timeoutMs: number
+    /** undefined: the servers on loopback alone. */
+    readonly trustAd: boolean | undefined
   }
   readonly relay: {
     readonly connectionsPerDestination: number
@@ -122,6 +126,8 @@ export interface Config {
     readonly idleTimeoutMs: number
     /** By recipient domain. */
     readonly tls: ByDomain<TlsPolicy>
+    readonly dane: boolean
+    readonly mtaSts: boolean
     readonly sourceAddress: string | undefined
   }
   readonly submission: { readonly senderMustMatch: boolean }
