@@ -41,6 +41,19 @@ describe('console: mail', { skip, timeout: 120_000 }, () => {
     await page.getByRole('button', { name: 'Undo' }).click()
     await eventually('they are back', async () => (await rowTexts(page))[0] === before[0])
     assert.equal(fake.mail.length, 40)
+    await page.keyboard.press('#')
+    await eventually(
+      'one is out again',
+      async () =>
+        (await rowTexts(page))[0] !== before[0] ||
+        (await page.getByRole('button', { name: 'Undo' }).count()) > 0,
+    )
+    await page.keyboard.press('z')
+    await eventually(
+      'z brings it back',
+      async () => (await page.getByRole('button', { name: 'Undo' }).count()) === 0,
+    )
+    assert.deepEqual(await rowTexts(page), before)
     assert.deepEqual(complaints, [])
   })
 
@@ -178,6 +191,20 @@ describe('console: mail', { skip, timeout: 120_000 }, () => {
       })
       assert.ok(inner <= 0, `${at} scrolls sideways by ${inner} px`)
     }
+  })
+
+  test('phone: a finger that rests on a row selects it, taps select more, what is selected is deleted', async (t) => {
+    const { page, fake } = await openConsole(t, { count: 20, width: 390, height: 800, hasTouch: true })
+    const first = page.locator('.mail-row').first()
+    await first.dispatchEvent('pointerdown', { pointerType: 'touch', bubbles: true })
+    await page.getByText('1 selected').waitFor()
+    await first.dispatchEvent('pointerup', { pointerType: 'touch', bubbles: true })
+    await first.dispatchEvent('click')
+    await page.locator('.mail-row').nth(1).tap()
+    await page.getByText('2 selected').waitFor()
+    await page.getByRole('button', { name: 'Delete' }).click()
+    await page.getByText('2 messages deleted').waitFor()
+    await eventually('they go', async () => fake.mail.length === 18, 9000)
   })
 
   test('the width of the list is changed by keyboard and remembered', async (t) => {

@@ -34,7 +34,9 @@ interface Secret {
 }
 const dayMs = 86_400_000
 
-const isAbsent = (error: unknown): boolean => error instanceof ApiError && error.status === 404
+/** The server does not offer it, or not to this person. */
+const isAbsent = (error: unknown): boolean =>
+  error instanceof ApiError && (error.status === 404 || error.status === 403)
 
 async function remove(path: string, question: string, done: () => void): Promise<void> {
   const t = text()

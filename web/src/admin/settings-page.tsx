@@ -91,7 +91,7 @@ function Config(): JSX.Element {
           <Skeleton lines={8} height={24} />
         </div>
       )}
-      {found.data !== undefined && items.length === 0 && <p class="empty-line">{t.nothing}</p>}
+      {(found.data?.items.length ?? 0) > 0 && items.length === 0 && <p class="empty-line">{t.nothing}</p>}
       <dl class="config">
         {items.map(({ key, value, source, help }) => (
           <div key={key}>

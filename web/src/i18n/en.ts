@@ -84,6 +84,7 @@ export const en = {
     previous: 'Previous message',
     open: 'Open',
     back: 'Back to the list',
+    undo: 'Undo the deletion',
     remove: 'Delete',
     unread: 'Mark read or unread',
     star: 'Star',

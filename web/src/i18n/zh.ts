@@ -83,6 +83,7 @@ export const zh: Dictionary = {
     previous: '上一封',
     open: '打开',
     back: '返回列表',
+    undo: '撤销删除',
     remove: '删除',
     unread: '标为已读或未读',
     star: '加星标',

@@ -1,7 +1,7 @@
 // Owns the left side of the mail page: search, what is looked at, the list itself, and the acts on what is selected.
 
 import { useSignal } from '@preact/signals'
-import type { JSX, TargetedMouseEvent } from 'preact'
+import type { JSX, TargetedMouseEvent, TargetedPointerEvent } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { MailSummary } from '../../../src/http/api-types.ts'
 import { formatNumber } from '../i18n/format.ts'
@@ -20,6 +20,7 @@ import { openTagDialog } from './tag-dialog.tsx'
 import { VirtualRows } from './virtual-rows.tsx'
 
 const searchDelayMs = 220
+const pressMs = 450
 
 export function ListPane(props: {
   readonly openId: string | undefined
@@ -37,7 +38,28 @@ export function ListPane(props: {
   const state = list.listState.value
   const filtered = list.filter.value.q !== ''
 
+  // A finger that rests on a row selects it; then a tap selects, too, until nothing is selected.
+  const press = useRef<ReturnType<typeof setTimeout> | undefined>(undefined)
+  const pressed = useRef(false)
+  const rowAt = (target: EventTarget | null): MailSummary | undefined =>
+    rows[Number((target as Element | null)?.closest<HTMLElement>('[data-index]')?.dataset.index ?? -1)]
+  const onPointerDown = (event: TargetedPointerEvent<HTMLDivElement>): void => {
+    pressed.current = false
+    clearTimeout(press.current)
+    const row = rowAt(event.target)
+    if (event.pointerType !== 'touch' || row === undefined) return
+    press.current = setTimeout(() => {
+      pressed.current = true
+      list.toggleSelected(list.rowKey(row))
+    }, pressMs)
+  }
+  const onPointerGone = (): void => clearTimeout(press.current)
+
   const onClick = (event: TargetedMouseEvent<HTMLDivElement>): void => {
+    if (pressed.current) {
+      pressed.current = false
+      return
+    }
     const target = event.target as Element
     const index = Number(target.closest<HTMLElement>('[data-index]')?.dataset.index ?? -1)
     const row = rows[index]
@@ -46,6 +68,7 @@ export function ListPane(props: {
     const part = target.closest<HTMLElement>('[data-part]')?.dataset.part
     if (part === 'star') return toggleStarred([row])
     if (part === 'check' || event.metaKey || event.ctrlKey) return list.toggleSelected(key, event.shiftKey)
+    if (isPhone.value && chosen.size > 0) return list.toggleSelected(key)
     if (event.shiftKey) {
       if (chosen.size === 0 && cursor !== undefined) list.toggleSelected(cursor)
       return list.toggleSelected(key, true)
@@ -66,7 +89,14 @@ export function ListPane(props: {
       )}
       {/* biome-ignore lint/a11y/noStaticElementInteractions: the rows inside answer to the keyboard through the page's keys */}
       {/* biome-ignore lint/a11y/useKeyWithClickEvents: as above */}
-      <div class="list-body" onClick={onClick}>
+      <div
+        class="list-body"
+        onClick={onClick}
+        onPointerDown={onPointerDown}
+        onPointerUp={onPointerGone}
+        onPointerCancel={onPointerGone}
+        onContextMenu={(event) => pressed.current && event.preventDefault()}
+      >
         {state === 'failed' ? (
           <Failure error={list.listError.value} retry={() => void list.loadList()} />
         ) : state === 'loading' && rows.length === 0 ? (
@@ -93,6 +123,9 @@ export function ListPane(props: {
             cursorIndex={cursorIndex}
             label={t.mail.list}
             onNearEnd={() => void list.loadMore()}
+            onTop={(isTop) => {
+              list.atTop.value = isTop
+            }}
             onUnseen={(count) => {
               unseen.value = count
             }}

@@ -18,6 +18,7 @@ import {
 const undoMs = 6000
 /** Deletions that still can be undone. They are carried out when the page goes away. */
 const waiting = new Set<(keepalive: boolean) => void>()
+const undos: (() => void)[] = []
 addEventListener('pagehide', () => {
   for (const commit of [...waiting]) commit(true)
 })
@@ -26,25 +27,34 @@ export function deleteRows(which: readonly MailSummary[]): void {
   if (which.length === 0) return
   const { commit, undo } = hideRows(which)
   let take = (): void => {}
-  const finish = (keepalive: boolean): void => {
+  const end = (): void => {
     clearTimeout(timer)
     waiting.delete(finish)
+    undos.splice(undos.indexOf(back), 1)
+  }
+  const back = (): void => {
+    end()
+    take()
+    undo()
+  }
+  const finish = (keepalive: boolean): void => {
+    end()
     take()
     commit(keepalive).catch(toastError)
   }
   const timer = setTimeout(() => finish(false), undoMs)
   waiting.add(finish)
+  undos.push(back)
   const t = text()
   take = toast(t.mail.deleted(which.length), {
     action: t.undo,
     forMs: undoMs,
-    onAction: () => {
-      clearTimeout(timer)
-      waiting.delete(finish)
-      undo()
-    },
+    onAction: back,
   })
 }
+
+/** Takes the last deletion back, as long as it can be. */
+export const undoLast = (): void => undos.at(-1)?.()
 
 export async function deleteAllShown(total: number | undefined): Promise<void> {
   const t = text()

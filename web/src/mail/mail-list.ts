@@ -16,6 +16,10 @@ export const pageSize = 200
 /** As many as the API gives in one answer: how far back a gap is filled before the list begins anew. */
 const refreshMax = 1000
 const refreshMs = 250
+/** The server is asked for at most this share of the time. */
+const refreshShare = 4
+/** Beyond so many rows the list is cut back to its first page, when nobody looks further down. */
+const rowsKept = 4000
 
 export type RowKey = string
 export const rowKey = (row: Pick<MailSummary, 'id' | 'account' | 'mailbox'>): RowKey =>
@@ -110,16 +114,22 @@ export async function loadMore(): Promise<void> {
 
 // ---- what happens meanwhile ----------------------------------------------------------------------------------------
 
+/** Whether the first rows are in sight; told by the view. */
+export const atTop = { value: true }
 let refreshTimer: ReturnType<typeof setTimeout> | undefined
 let refreshing = false
+let lastRefreshMs = 0
 
 function refreshSoon(): void {
   if (refreshTimer !== undefined || listState.value === 'failed') return
-  refreshTimer = setTimeout(() => {
-    refreshTimer = undefined
-    if (refreshing) return refreshSoon()
-    void refreshTop()
-  }, refreshMs)
+  refreshTimer = setTimeout(
+    () => {
+      refreshTimer = undefined
+      if (refreshing) return refreshSoon()
+      void refreshTop()
+    },
+    Math.max(refreshMs, lastRefreshMs * refreshShare),
+  )
 }
 
 /** Looks at the top again, as far down as needed to meet what is known. */
@@ -127,6 +137,7 @@ export async function refreshTop(): Promise<void> {
   if (listState.value === 'loading') return
   refreshing = true
   const of = filter.value
+  const from = performance.now()
   try {
     let page = await fetchPage(pageSize)
     if (of !== filter.value) return
@@ -140,6 +151,7 @@ export async function refreshTop(): Promise<void> {
     // The next event asks again.
   } finally {
     refreshing = false
+    lastRefreshMs = performance.now() - from
   }
 }
 
@@ -150,7 +162,8 @@ function merge(page: MailList, known: ReadonlyMap<RowKey, MailSummary>): void {
   let below: readonly MailSummary[] = []
   const at = last === undefined ? -1 : loaded.value.findLastIndex((row) => keys.has(rowKey(row)))
   const meets = at >= 0
-  if (page.cursor !== undefined && meets)
+  const isCut = loaded.value.length > rowsKept && atTop.value && mayForget(keys)
+  if (page.cursor !== undefined && meets && !isCut)
     below = loaded.value.slice(at + 1).filter((row) => !keys.has(rowKey(row)))
   const firstKnown = fresh.findIndex((row) => known.has(rowKey(row)))
   batch(() => {
@@ -167,6 +180,10 @@ function merge(page: MailList, known: ReadonlyMap<RowKey, MailSummary>): void {
       selected.value = new Set([...selected.value].filter((key) => all.has(key)))
   })
 }
+
+/** Neither the keyboard nor the selection is below these rows. */
+const mayForget = (keys: ReadonlySet<RowKey>): boolean =>
+  selected.value.size === 0 && (cursor.value === undefined || keys.has(cursor.value))
 
 /** The old object where nothing changed, so that its row is not drawn again. */
 function keepSame(old: MailSummary | undefined, row: MailSummary): MailSummary {

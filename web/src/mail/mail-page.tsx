@@ -7,11 +7,11 @@ import { Connect } from '../connect/connect.tsx'
 import { text } from '../i18n/text.ts'
 import { MessageView } from '../message/message-view.tsx'
 import { go, href, place } from '../router.ts'
-import { isPhone } from '../state.ts'
+import { isPhone, may } from '../state.ts'
 import { useKeys } from '../ui/keys.ts'
 import { Empty, Kbd } from '../ui/parts.tsx'
 import { ListPane } from './list-pane.tsx'
-import { deleteRows, setUnread, toggleStarred, toggleUnread } from './mail-acts.ts'
+import { deleteRows, setUnread, toggleStarred, toggleUnread, undoLast } from './mail-acts.ts'
 import * as list from './mail-list.ts'
 import { Split } from './split.tsx'
 import { openTagDialog } from './tag-dialog.tsx'
@@ -99,6 +99,7 @@ export function MailPage(): JSX.Element {
     e: remove,
     '#': remove,
     Delete: remove,
+    z: undoLast,
     u: () => toggleUnread(current()),
     s: () => toggleStarred(current()),
     t: () => openTagDialog(current()),
@@ -130,7 +131,7 @@ export function MailPage(): JSX.Element {
     <ListPane
       openId={id}
       onOpen={(row) => openMessage(row.id)}
-      empty={<Connect compact={!isPhone.value} />}
+      empty={<Connect compact={!isPhone.value || !may('queue')} />}
     />
   )
   const message =
@@ -151,8 +152,8 @@ export function MailPage(): JSX.Element {
 
 function NothingOpen(): JSX.Element {
   const t = text()
-  if (list.listState.value === 'ready' && list.rows.value.length === 0 && list.filter.value.q === '')
-    return <Connect compact={false} />
+  const isEmpty = list.listState.value === 'ready' && list.rows.value.length === 0
+  if (isEmpty && list.filter.value.q === '' && may('queue')) return <Connect compact={false} />
   return (
     <Empty icon="mail" title={t.mail.pickOne}>
       <p>{t.mail.pickOneBody}</p>

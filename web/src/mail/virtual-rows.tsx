@@ -17,6 +17,7 @@ export interface VirtualRowsProps<T> {
   readonly onNearEnd: () => void
   /** How many rows above the view have not been seen. */
   readonly onUnseen: (count: number) => void
+  readonly onTop: (isTop: boolean) => void
   readonly footer?: ComponentChildren
 }
 
@@ -34,6 +35,7 @@ export function VirtualRows<T>(props: VirtualRowsProps<T>): JSX.Element {
     const view = box.current
     if (view === null) return
     const top = view.scrollTop
+    props.onTop(top < rowHeight)
     if (unseen.current > 0 && top < unseen.current * rowHeight) tellUnseen(Math.floor(top / rowHeight))
     // Whole rows: scrolling by a few pixels draws nothing anew.
     const step = Math.floor(top / rowHeight) * rowHeight

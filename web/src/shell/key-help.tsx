@@ -23,6 +23,7 @@ export function KeyHelp(props: { readonly onClose: () => void }): JSX.Element {
       t.message,
       [
         ['e #', t.remove],
+        ['z', t.undo],
         ['u', t.unread],
         ['s', t.star],
         ['t', t.tag],

@@ -31,6 +31,7 @@ export const pages: readonly Page[] = [
     id: 'dashboard',
     icon: 'chart',
     load: async () => (await import('../dashboard/dashboard-page.tsx')).DashboardPage,
+    shown: () => may('queue'),
   },
   {
     id: 'faults',
@@ -48,7 +49,6 @@ export const pages: readonly Page[] = [
     id: 'access',
     icon: 'key',
     load: async () => (await import('../admin/access-page.tsx')).AccessPage,
-    shown: () => may('admin'),
   },
   {
     id: 'settings',
@@ -59,6 +59,7 @@ export const pages: readonly Page[] = [
     id: 'connect',
     icon: 'plug',
     load: async () => (await import('../connect/connect.tsx')).ConnectPage,
+    shown: () => may('queue'),
   },
   {
     id: 'compose',
