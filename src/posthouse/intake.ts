@@ -83,6 +83,7 @@ export class Intake {
       sizeBytes: body.sizeBytes,
       smtputf8: parameters.smtputf8 ?? false,
       body8bit: parameters.body === '8BITMIME',
+      ...(parameters.requireTls === true && { requireTls: true }),
       ...(parameters.ret !== undefined && { ret: parameters.ret }),
       ...(parameters.envid !== undefined && { envid: parameters.envid }),
       origin,

@@ -12,6 +12,7 @@ import { ipVersion, parseNetworkList } from '../base/ip.ts'
 import { type Log, silentLog } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import { resolveHost, resolveRoute } from '../client/mx.ts'
+import { createPolicyFetcher } from '../client/probe-world.ts'
 import { createCachingResolver } from '../dns/cache.ts'
 import type { Lookup } from '../dns/lookup.ts'
 import type { Resolver } from '../dns/resolver.ts'
@@ -41,6 +42,7 @@ import type { Transport } from '../queue/transport.ts'
 import type { NewMessage } from '../queue/types.ts'
 import { createRelayTransport } from '../relay/relay-transport.ts'
 import { releasePrefix } from '../relay/route.ts'
+import type { PolicyFetch } from '../relay/sts-policies.ts'
 import { createPasswordHasher, deriveScramKeys, type PasswordHasher } from '../sasl/password.ts'
 import type { Authenticator, SessionInfo } from '../server/session.ts'
 import { createSmtpServer, type SmtpServer } from '../server/smtp-server.ts'
@@ -61,6 +63,7 @@ import { createControl } from './control.ts'
 import { Conversations } from './conversations.ts'
 import { DkimKeyring } from './dkim-keyring.ts'
 import { createDkimSigning, ownsAddress } from './dkim-signing.ts'
+import { createDomainParts, type DomainParts } from './domain-parts.ts'
 import { FaultInjector } from './faulty-session.ts'
 import { handIn, handInForControl } from './hand-in.ts'
 import { type HttpListeners, ListenError, openHttpListeners } from './http-listeners.ts'
@@ -73,6 +76,7 @@ import { StoredDomains } from './stored-domains.ts'
 import { type Submission, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
 import { type PemPair, readPair, selfSignedPair, watchPair } from './tls-files.ts'
 import { countAccepted, countOutcomes, countRefused } from './traffic-taps.ts'
+import { TransportSecurity } from './transport-security.ts'
 import { version } from './version.ts'
 
 /** What a test or a simulator puts in place of the world. */
@@ -82,6 +86,8 @@ export interface PosthouseDeps {
   readonly random?: Random
   readonly dialer?: Dialer
   readonly resolver?: Resolver
+  /** Of MTA-STS policies. Default: over HTTPS, from public addresses alone. */
+  readonly fetchPolicy?: PolicyFetch
   readonly metrics?: MetricsRegistry
   /** Default: sockets. */
   readonly listen?: typeof listen
@@ -120,9 +126,12 @@ export interface Posthouse {
 
 const spaceCheckMs = 2_000
 const pruneEveryMs = 60_000
+const securityEveryMs = 3_600_000
+const policyFetchMs = 10_000
 const pruneRowsMax = 2_000
 const trimEveryMs = 5_000
 const keyFilesEveryMs = 30_000
+const keysEveryMs = 5 * 60_000
 const trimStepsMax = 50
 
 interface OpenListener {
@@ -250,12 +259,23 @@ class PosthouseServer implements Posthouse {
     await this.#reroute(store, router, queue)
     await queue.start()
     await this.#listen(store, router, accounts, { queue, passwords })
-    const api = this.#createApi(store, accounts, router, { domains, inbound, post })
+    const domainParts =
+      domains &&
+      createDomainParts({
+        ...this.#shared(),
+        keys,
+        domains,
+        isOurs: (domain) => accounts.directory.isOurs(domain),
+        resolver: () => this.#freshResolver(),
+      })
+    const api = this.#createApi(store, accounts, router, { domains, inbound, post, domainParts })
     await api?.start()
     this.#http = await (this.#deps.openHttp ?? openHttpListeners)({
       config,
       api,
       app: this.control,
+      domainDns: domainParts?.domainDns,
+      stsPolicy: domainParts?.stsPolicy,
       metrics: this.#metrics,
       log: this.#log,
       clock: this.#clock,
@@ -265,6 +285,7 @@ class PosthouseServer implements Posthouse {
     this.#every(pruneEveryMs, () => this.#prune(store))
     this.#every(trimEveryMs, () => this.#trim(store))
     this.#every(keyFilesEveryMs, () => keys.readFiles())
+    if (domainParts !== undefined) this.#every(keysEveryMs, () => domainParts.rotation.run())
     this.#every(pruneEveryMs, async () => this.#traffic.sample())
     if (api !== undefined) this.#every(pruneEveryMs, () => api.prune())
     await this.#startSpool()
@@ -281,9 +302,10 @@ class PosthouseServer implements Posthouse {
       readonly domains: StoredDomains | undefined
       readonly inbound: InboundRoutes | undefined
       readonly post: ApiParts['post']
+      readonly domainParts: DomainParts | undefined
     },
   ): PublicApi | undefined {
-    const { domains, inbound, post } = given
+    const { domains, inbound, post, domainParts } = given
     if (this.#config.listeners.http === undefined || !hasViews(store)) return undefined
     if (domains === undefined || inbound === undefined) return undefined
     const { config, clock, random, log } = this.#shared()
@@ -307,6 +329,7 @@ class PosthouseServer implements Posthouse {
       domains,
       inbound,
       post,
+      ...(domainParts !== undefined && { domainDns: domainParts.domainDns }),
       authenticator: this.#opened(this.#authenticator),
       submitter: this.#opened(this.#submitter),
       traffic: this.#traffic,
@@ -426,6 +449,7 @@ class PosthouseServer implements Posthouse {
         ...(kind === 'submission' && { authenticator, requireAuth: config.networks.relay.length === 0 }),
         ...(kind === 'mx' && anyLogin && { authenticator, requireAuth: false }),
         authWithoutTls: listener.insecureAuth || anyLogin,
+        requireTlsParameter: true,
         implicitTls,
         ...(tls !== undefined && { tls: () => tls.current }),
       })
@@ -502,7 +526,7 @@ class PosthouseServer implements Posthouse {
 
   #createQueue(store: Store, router: Router, accounts: Accounts): Queue {
     const { config, clock, random, log, metrics } = this.#shared()
-    const relay = this.#signing(this.#createRelay(router), accounts)
+    const relay = this.#signing(this.#createRelay(router, store), accounts)
     const local = createLocalTransport({
       clock,
       accountFor: (delivery) => accounts.accountFor(delivery.recipient),
@@ -554,9 +578,12 @@ class PosthouseServer implements Posthouse {
     })
   }
 
-  #createRelay(router: Router): Transport {
+  #createRelay(router: Router, store: Store): Transport {
     const { config, clock, random, log, metrics } = this.#shared()
-    const resolver = this.#deps.resolver ?? createCachingResolver({ lookup: this.#dnsLookup(), clock })
+    const lookup = this.#deps.resolver === undefined ? this.#dnsLookup() : undefined
+    const resolver =
+      this.#deps.resolver ?? createCachingResolver({ lookup: lookup ?? this.#dnsLookup(), clock })
+    const security = this.#secureTransport(resolver, lookup, store)
     const own = { ownNames: new Set([config.hostname]), ownAddresses: ownAddresses(config) }
     const { relay } = config
     return createRelayTransport({
@@ -570,6 +597,7 @@ class PosthouseServer implements Posthouse {
       resolveHost: (host, signal) => resolveHost(host, { resolver, random, signal }),
       routeFor: (destination) => router.hostRoute(destination),
       tlsPolicyFor: (domain) => lookupByDomain(relay.tls, domain) ?? 'may',
+      tlsPolicies: security.policies,
       port: config.delivery.port,
       limits: {
         connectionsMax: relay.connectionsPerDestination,
@@ -581,12 +609,39 @@ class PosthouseServer implements Posthouse {
     })
   }
 
+  /** Its background work runs where mail goes out. */
+  #secureTransport(resolver: Resolver, lookup: Lookup | undefined, store: Store): TransportSecurity {
+    const { config, clock, log } = this.#shared()
+    const security = new TransportSecurity({
+      clock,
+      log,
+      resolver,
+      lookup,
+      dane: config.relay.dane,
+      mtaSts: config.relay.mtaSts,
+      fetch: this.#deps.fetchPolicy ?? createPolicyFetcher(resolver, policyFetchMs),
+      documents: hasViews(store) ? store : undefined,
+    })
+    this.#closers.push(() => security.close())
+    if (config.delivery.mode === 'relay') {
+      this.#every(securityEveryMs, () => security.checkResolver())
+      this.#every(securityEveryMs, () => security.renew())
+    }
+    return security
+  }
+
+  /** For those who publish a record and look again: it remembers nothing from before. */
+  #freshResolver(): Resolver {
+    return this.#deps.resolver ?? createCachingResolver({ lookup: this.#dnsLookup(), clock: this.#clock })
+  }
+
   #dnsLookup(): Lookup {
     const { dns } = this.#config
     return createDnsClient({
       clock: this.#clock,
       random: this.#random,
       deadlineMs: dns.timeoutMs,
+      ...(dns.trustAd !== undefined && { trustAd: dns.trustAd }),
       ...(dns.servers !== undefined && {
         servers: dns.servers.map(({ address, port }) => formatEndpoint(address, port)),
       }),

@@ -128,7 +128,8 @@ async function readReturned(
         ? 'full'
         : 'headers'
   // RFC 3461 section 4.3: RET speaks of failures; other reports return the header.
-  const want = kind === 'failed' ? asked : 'headers'
+  // RFC 8689 section 5: a report may go where TLS is not sure; the content that was to be safe does not go with it.
+  const want = kind === 'failed' && message.requireTls !== true ? asked : 'headers'
   try {
     const body = await openBody()
     return cutReturnedContent(await readFirst(body, bytesMax), { want, sizeBytes: body.sizeBytes, bytesMax })
