@@ -160,6 +160,8 @@ export class Accounts {
     this.#stored.delete(key(name))
     this.#scramReady = undefined
     this.directory.removeAccount(name)
+    // Nobody can read it any more, and an account that is made anew must not find it.
+    await this.#options.store.mailboxRemove(name)
   }
 
   async #put(row: AccountRow, given: string | undefined): Promise<AccountSecret> {
