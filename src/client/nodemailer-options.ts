@@ -3,8 +3,11 @@
 
 import { UsageError } from '../base/usage-error.ts'
 import { realClock } from '../net/real-clock.ts'
+import type { DkimOptions } from './dkim-options.ts'
 import type { AccessToken, MailerAuth, MailerOptions, MailerTls, TokenSource } from './mailer-options.ts'
+import { dkimForSes, type MemoryKind } from './nodemailer-memory.ts'
 import { oauthTokens } from './oauth-tokens.ts'
+import { isRecord } from './option-checks.ts'
 import { findService } from './services.ts'
 
 /** Of Nodemailer's documented options: those that are read. Others are listed in `ignored`. */
@@ -46,6 +49,10 @@ export interface NodemailerOptions {
   readonly newline?: string
   /** true, or the path of the program. */
   readonly sendmail?: boolean | string
+  /** `{ sesClient, SendEmailCommand }` of @aws-sdk/client-sesv2. */
+  readonly SES?: unknown
+  /** `cacheDir` and `cacheTreshold` have no effect. */
+  readonly dkim?: (DkimOptions & { readonly [key: string]: unknown }) | null | false | undefined
   readonly path?: string
   readonly args?: readonly string[]
   readonly [key: string]: unknown
@@ -101,16 +108,14 @@ const known = new Set(
   (
     'service url host port secure lmtp auth authMethod ignoreTLS requireTLS opportunisticTLS tls name localAddress ' +
     'connectionTimeout greetingTimeout socketTimeout pool maxConnections maxMessages rateDelta rateLimit proxy ' +
-    'disableFileAccess disableUrlAccess jsonTransport skipEncoding streamTransport buffer newline sendmail path args'
+    'disableFileAccess disableUrlAccess jsonTransport skipEncoding streamTransport buffer newline sendmail path args SES dkim'
   ).split(' '),
 )
 const refused: Readonly<Record<string, string>> = {
-  SES: "is not spoken: use its SMTP interface (service: 'ses')",
   direct: "is called mx here: createMailer('mx:')",
   getSocket: 'is not called: give `proxy`, or a Dialer to createMailer',
   socket: 'is not taken: give `proxy`, or a Dialer to createMailer',
   connection: 'is not taken: give `proxy`, or a Dialer to createMailer',
-  dkim: 'is not read here: give `sign` to createMailer',
 }
 
 /** As Nodemailer reads a connection URL: options in the query, `tls.` for those of TLS. @throws UsageError */
@@ -138,6 +143,29 @@ export function parseNodemailerUrl(text: string): NodemailerOptions {
 }
 
 type Mutable<T> = { -readonly [K in keyof T]: T[K] }
+
+/** Options of the transports that only compose. @throws UsageError */
+export function readMemoryOptions(given: NodemailerOptions, kind: MemoryKind): ReadNodemailerOptions {
+  const ignored: string[] = []
+  const dkim = readDkim(given, ignored)
+  return {
+    options: {
+      kind: 'capture',
+      ...(given.name !== undefined && { name: given.name }),
+      ...(given.disableFileAccess === true && { allowFiles: false }),
+      ...(given.disableUrlAccess === true && { allowUrls: false }),
+      ...(dkim !== undefined && { dkim: kind === 'ses' ? dkimForSes(dkim) : dkim }),
+    },
+    ignored,
+  }
+}
+
+function readDkim({ dkim }: NodemailerOptions, ignored: string[]): DkimOptions | undefined {
+  if (dkim === undefined || dkim === null || dkim === false) return undefined
+  if (!isRecord(dkim)) throw new UsageError('dkim', 'must be an object')
+  for (const name of ['cacheDir', 'cacheTreshold']) if (name in dkim) ignored.push(`dkim.${name}`)
+  return dkim
+}
 
 /** @throws UsageError */
 export function readNodemailerOptions(
@@ -173,6 +201,8 @@ export function readNodemailerOptions(
   if (tls !== undefined) to.tls = tls
   if (given.tls?.servername !== undefined) to.servername = given.tls.servername
   if (given.tls?.ca !== undefined) to.ca = readCa(given.tls.ca)
+  const dkim = readDkim(given, ignored)
+  if (dkim !== undefined) to.dkim = dkim
   if (given.name !== undefined) to.name = given.name
   if (given.localAddress !== undefined) to.localAddress = given.localAddress
   if (given.proxy !== undefined) to.proxy = given.proxy

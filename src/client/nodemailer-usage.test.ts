@@ -436,7 +436,7 @@ describe('plugins', () => {
     const transporter = createTransport({ streamTransport: true })
     transporter.use('compile', (_mail, done) => done(new Error('no template')))
     await assert.rejects(transporter.sendMail({ ...base, text: 'x' }), /no template/)
-    assert.throws(() => transporter.use('stream' as 'compile', () => {}), UsageError)
+    assert.throws(() => transporter.use('send' as 'compile', () => {}), UsageError)
   })
 })
 
