@@ -21,6 +21,7 @@ import type {
 } from './api-types.ts'
 import type { ControlApi } from './control-api.ts'
 import type { InboundRoutes } from './inbound-routes.ts'
+import type { DomainDns } from './routes-domain-dns-types.ts'
 
 export type ApiStore = MailViews &
   Feed &
@@ -133,6 +134,7 @@ export interface ApiParts {
   stats(minutes: number): Promise<StatsView>
   accounts(): readonly AccountItem[]
   readonly domains: Domains
+  readonly domainDns?: DomainDns
   readonly inbound: InboundRoutes
   /** Whether a domain (A-labels) is one of ours. */
   isOurs(domain: string): boolean

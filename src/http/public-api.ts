@@ -12,6 +12,7 @@ import { docsPage, docsPolicy } from './docs-page.ts'
 import type { EventStream } from './events-stream.ts'
 import { describeApi } from './openapi.ts'
 import { adminRoutes } from './routes-admin.ts'
+import { domainDnsRoutes } from './routes-domain-dns.ts'
 import { eventRoutes } from './routes-events.ts'
 import { faultRoutes } from './routes-faults.ts'
 import { inboundRoutes } from './routes-inbound.ts'
@@ -106,6 +107,7 @@ function allRoutes(services: Services, streams: Set<EventStream>): readonly ApiR
     ...sendRoutes(services),
     ...queueRoutes(services),
     ...adminRoutes(services),
+    ...domainDnsRoutes(services),
     ...faultRoutes(services),
     ...webhookRoutes(services),
     ...inboundRoutes(services),

@@ -13,6 +13,9 @@ import { addControlRoutes } from './control-routes.ts'
 import type { MetricsRegistry } from './metrics.ts'
 import { ApiError, type Problem, problem, problemMediaType, toProblem } from './problem.ts'
 import type { PublicApi } from './public-api.ts'
+import { addDomainDnsRoutes } from './routes-domain-dns-control.ts'
+import { addStsRoute, isStsRequest, type StsPolicySource } from './routes-domain-dns-sts.ts'
+import type { DomainDns } from './routes-domain-dns-types.ts'
 
 export interface HttpServerOptions {
   readonly app: ControlApi
@@ -25,6 +28,10 @@ export interface HttpServerOptions {
   readonly hosts?: readonly string[]
   /** Public: the API, where it is served. */
   readonly api?: PublicApi
+  /** Control: domains and their keys. */
+  readonly domainDns?: DomainDns
+  /** Public: MTA-STS policies. */
+  readonly stsPolicy?: StsPolicySource
 }
 
 export interface HttpServer {
@@ -55,7 +62,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (scope === 'public') {
     server.server.maxConnections = connectionsMax
     server.server.headersTimeout = 15_000
-    checkHosts(server, options.hosts ?? [])
+    checkHosts(server, options.hosts ?? [], options.stsPolicy)
   }
   tellErrors(server, log)
   const startedAt = new WeakMap<object, number>()
@@ -78,8 +85,13 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       .type('text/plain')
       .send(ready ? 'ok\n' : `not ready: ${problems.join('; ')}\n`)
   })
-  if (scope === 'control') addControlRoutes(server, app)
-  else options.api?.mount(server)
+  if (scope === 'control') {
+    addControlRoutes(server, app)
+    if (options.domainDns !== undefined) addDomainDnsRoutes(server, options.domainDns)
+  } else {
+    if (options.stsPolicy !== undefined) addStsRoute(server, options.stsPolicy)
+    options.api?.mount(server)
+  }
 
   return {
     async listen(at) {
@@ -125,10 +137,15 @@ function tellErrors(server: FastifyInstance, log: Log): void {
  * A page in a browser can point a name of its own at our address (DNS rebinding) and read what we answer; its requests
  * carry that name. An address or localhost as Host cannot be made so.
  */
-function checkHosts(server: FastifyInstance, hosts: readonly string[]): void {
+function checkHosts(
+  server: FastifyInstance,
+  hosts: readonly string[],
+  stsPolicy: StsPolicySource | undefined,
+): void {
   const known = new Set(hosts.map((host) => host.toLowerCase()))
   server.addHook('onRequest', async (request, reply) => {
     if (isServedHost(request.headers.host ?? '', known)) return
+    if (stsPolicy !== undefined && isStsRequest(request, stsPolicy)) return
     return send(
       reply,
       problem('misdirected', 'add the name to listeners.http.hosts to have it served'),

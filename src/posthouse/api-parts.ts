@@ -10,6 +10,7 @@ import type { ApiParts, ApiStore, ApiSubmission, LoginOutcome, SubmitRefusal } f
 import type { StatsView } from '../http/api-types.ts'
 import type { ControlApi, ListenerStatus } from '../http/control-api.ts'
 import type { InboundRoutes } from '../http/inbound-routes.ts'
+import type { DomainDns } from '../http/routes-domain-dns-types.ts'
 import type { Traffic } from '../http/traffic.ts'
 import { guardedRequest, isPrivateAddress } from '../net/guarded-fetch.ts'
 import type { FaultPlan } from '../policy/fault-plan.ts'
@@ -37,6 +38,7 @@ export interface ApiPartsOptions {
   readonly queue: Queue
   readonly router: Router
   readonly domains: StoredDomains
+  readonly domainDns?: DomainDns
   readonly inbound: InboundRoutes
   readonly post: ApiParts['post']
   readonly control: ControlApi
@@ -97,6 +99,7 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
     history: (destination) => traffic.history(destination),
     activeCount: (destination) => traffic.activeCount(destination),
     domains: options.domains,
+    ...(options.domainDns !== undefined && { domainDns: options.domainDns }),
     reroute: (filter, to, by) => reroute(options, filter, to, by),
     inbound: options.inbound,
     isOurs: (domain) => directory.isOurs(domain),

@@ -7,6 +7,8 @@ import type { Log } from '../base/log.ts'
 import type { ControlApi } from '../http/control-api.ts'
 import type { MetricsRegistry } from '../http/metrics.ts'
 import type { PublicApi } from '../http/public-api.ts'
+import type { StsPolicySource } from '../http/routes-domain-dns-sts.ts'
+import type { DomainDns } from '../http/routes-domain-dns-types.ts'
 import { createHttpServer, type HttpServer } from '../http/server.ts'
 
 import type { Config } from './config.ts'
@@ -52,6 +54,8 @@ export interface HttpListenersOptions {
   readonly version: string
   /** Served on the public listener. */
   readonly api?: PublicApi | undefined
+  readonly domainDns?: DomainDns | undefined
+  readonly stsPolicy?: StsPolicySource | undefined
 }
 
 export interface HttpListeners {
@@ -65,7 +69,7 @@ export interface HttpListeners {
 /** Opens them. Rejects with a {@link ListenError} for the public listener; then nothing stays open. */
 export async function openHttpListeners(options: HttpListenersOptions): Promise<HttpListeners> {
   const { config, clock } = options
-  const { app, metrics, log, api } = options
+  const { app, metrics, log, api, domainDns, stsPolicy } = options
   const opened: HttpServer[] = []
   const endpoints: Endpoint[] = []
   const closeAll = async (): Promise<void> => {
@@ -82,6 +86,7 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
         scope: 'public',
         hosts,
         ...(api !== undefined && { api }),
+        ...(stsPolicy !== undefined && { stsPolicy }),
       })
       opened.push(server)
       endpoints.push(
@@ -93,7 +98,14 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
     const controlSocket = await openControlSocket(
       { dataDir: config.dataDir, socket: config.control.socket },
       async (path) => {
-        const server = createHttpServer({ app, metrics, log, clock, scope: 'control' })
+        const server = createHttpServer({
+          app,
+          metrics,
+          log,
+          clock,
+          scope: 'control',
+          ...(domainDns !== undefined && { domainDns }),
+        })
         await server.listen(path)
         opened.push(server)
       },
