@@ -339,6 +339,9 @@ test('api: stats, configuration, accounts, domains, tokens', async () => {
   await call('DELETE', '/v1/accounts/eve@example.test')
   await call('PUT', '/v1/domains/new.test', { json: { aliases: [{ from: 'hi', to: [userAccount] }] } })
   await get('/v1/domains')
+  const dns = (await get('/v1/domains/new.test/dns?check=false')).json as { records: { name: string }[] }
+  assert.ok(dns.records.some(({ name }) => name === '_dmarc.new.test'))
+  assert.equal((await world.ask('GET', '/v1/domains/foreign.test/dns', { headers: admin })).status, 404)
   await world.posthouse.submit({ from: null, to: ['hi@new.test'], raw: 'From: a@b.test\r\n\r\nx\r\n' })
   assert.equal((await world.ask('PUT', '/v1/domains/example.test', { json: {}, headers: admin })).status, 409)
   await call('DELETE', '/v1/domains/new.test')
