@@ -77,7 +77,7 @@ export const eventsQuery = z.strictObject({
   after: z.coerce.number().int().min(0).optional(),
 })
 
-const tag = z
+export const tag = z
   .string()
   .trim()
   .min(1)

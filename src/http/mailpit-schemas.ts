@@ -4,6 +4,12 @@
 import { z } from 'zod'
 
 const text = (max: number) => z.string().max(max)
+const tag = z
+  .string()
+  .trim()
+  .min(1)
+  .max(64)
+  .regex(/^[^\u0000-\u001f\u007f]+$/)
 const ids = z.array(text(200)).max(1000)
 const start = z.coerce.number().int().min(0).max(1_000_000).default(0)
 const limit = z.coerce.number().int().min(0).max(1000).default(50)
@@ -20,7 +26,7 @@ export const read = z.looseObject({
   Read: z.boolean().default(false),
   Search: text(2000).nullish(),
 })
-export const setTags = z.looseObject({ IDs: ids, Tags: z.array(text(64)).max(50).nullish() })
+export const setTags = z.looseObject({ IDs: ids, Tags: z.array(tag).max(50).nullish() })
 export const release = z.looseObject({ To: z.array(text(320)).min(1).max(100) })
 
 const person = z.looseObject({ Email: text(320), Name: text(500).nullish() })
@@ -46,7 +52,7 @@ export const send = z.looseObject({
     .max(200)
     .nullish(),
   Headers: z.record(text(200), text(10_000)).nullish(),
-  Tags: z.array(text(64)).max(50).nullish(),
+  Tags: z.array(tag).max(50).nullish(),
 })
 
 // ---- answers ----

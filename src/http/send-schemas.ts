@@ -3,7 +3,7 @@
 
 import { z } from 'zod'
 
-import { tags, text } from './api-schemas.ts'
+import { tag, tags, text } from './api-schemas.ts'
 
 const line = (max: number) =>
   z
@@ -159,7 +159,7 @@ const several = <T extends z.ZodType>(one: T) =>
 export const rawSendQuery = z.strictObject({
   from: z.string().max(320).optional(),
   to: several(text(320)).optional(),
-  tag: several(text(64)).optional(),
+  tag: several(tag).optional(),
   sendAt: z
     .union([
       z.coerce.number().int().min(0),

@@ -107,8 +107,6 @@ export class Sender {
       throw new InvalidRequest([
         { path: taken.field === 'raw' ? 'body' : taken.field, message: taken.message },
       ])
-    if (tags !== undefined && tags.length > 0 && sendAt === undefined)
-      await parts.store.mailChange({ ids: [taken.id] }, { addTags: tags })
     return {
       id: taken.id,
       messageId: message.messageId === '' ? `${taken.id}@${parts.options.hostname}` : message.messageId,

@@ -181,6 +181,31 @@ export function mailContract(
       assert.deepEqual(await found(store, 'to:a@example.test', { mailbox: 'other' }), [])
     })
 
+    it('tags that come with a message are those of its rows, placed at once or by a settle', async ({
+      store,
+    }) => {
+      const tags = ['green', 'blue', 'blue']
+      store.feedKinds(['*'])
+      const now = keptMessage({})
+      await store.accept({ ...now, message: { ...now.message, tags } })
+      const later = newMessage()
+      await store.accept({ ...later, message: { ...later.message, tags } })
+      const changes = [
+        { messageId: later.message.id, seq: 0, to: { kind: 'remove', placement: placementIn('a@b.test') } },
+      ] as const
+      await store.settle({ changes, newMessages: [], events: [] })
+      for (const id of [now.message.id, later.message.id])
+        assert.deepEqual((await store.mailSummary(id))?.tags, ['blue', 'green'])
+      assert.equal((await found(store, 'tag:blue')).length, 2)
+      assert.deepEqual(await store.mailTags({}), [
+        { tag: 'blue', count: 2 },
+        { tag: 'green', count: 2 },
+      ])
+      const added = (await store.feedRead(0, 100)).filter(({ data }) => 'mail' in data)
+      for (const { data } of added) assert.deepEqual((data.mail as MailSummary).tags, ['blue', 'green'])
+      assert.equal(added.length, 2)
+    })
+
     it('pages are in the order of receipt, whatever their size, both ways round', async ({ store }) => {
       const random = seededRandom(11)
       const rows: { readonly id: string; readonly at: number; readonly n: number; readonly box: string }[] =

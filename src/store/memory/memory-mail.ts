@@ -6,6 +6,7 @@ import type { Delivery, Message, Placement } from '../../queue/types.ts'
 import {
   actRowsDefault,
   changedRow,
+  changedTags,
   checkSearch,
   idsOf,
   notACursor,
@@ -100,7 +101,7 @@ export class MemoryMail {
       ...summarize(body),
       unread: true,
       starred: false,
-      tags: [],
+      tags: changedTags([], { addTags: message.tags ?? [] }),
       words: undefined,
     }
     let at = this.#rows.length

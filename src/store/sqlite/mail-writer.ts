@@ -3,7 +3,7 @@
 
 import type { StatementSync } from 'node:sqlite'
 import { summarize } from '../../message/summary.ts'
-import { addedKind, changedRow, recipientsMax } from '../mail-rules.ts'
+import { addedKind, changedRow, changedTags, recipientsMax } from '../mail-rules.ts'
 import type { MailChange, MailSummary } from '../mail-view.ts'
 import type { FeedWriter } from './feed-writer.ts'
 import type { mailWriterQueries } from './mail-writer-queries.ts'
@@ -25,6 +25,8 @@ export interface PlacedMessage {
   readonly reversePath: string
   readonly body: BodyRef
   readonly head: Uint8Array
+  /** Given with the message: the row begins with them. */
+  readonly tags: readonly string[]
 }
 
 interface Mailbox {
@@ -151,8 +153,9 @@ export class MailWriter {
     const { from, to, subject } = summarize(message.head)
     const sizeBytes = message.sizeBytes + Buffer.byteLength(prefix)
     const kept = recipients.slice(0, recipientsMax)
+    const mailId = this.#mailIdOf(receivedAt)
     this.#sql.mailInsert.run(
-      this.#mailIdOf(receivedAt),
+      mailId,
       box.id,
       box.uidNext,
       message.id,
@@ -171,6 +174,11 @@ export class MailWriter {
       message.body.body_count,
       message.body.file_name,
     )
+    const tags = message.tags.length === 0 ? message.tags : changedTags([], { addTags: message.tags })
+    if (tags.length > 0) {
+      this.#sql.mailFlags.run(1, 0, JSON.stringify(tags), box.modseq + 1, mailId)
+      for (const tag of tags) this.#sql.tagInsert.run(tag, mailId, box.id)
+    }
     box.uidNext++
     box.modseq++
     box.total++
@@ -196,7 +204,7 @@ export class MailWriter {
       attachmentCount: 0,
       unread: true,
       starred: false,
-      tags: [],
+      tags,
     }
     this.#feed.write(receivedAt, kind, message.id, { mail })
   }
