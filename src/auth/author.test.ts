@@ -4,8 +4,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
+import { parseDomain } from '../base/domain.ts'
+import { flattenAddresses, parseHeaderAddresses } from '../message/header-addresses.ts'
 import { type AuthorProblem, readAuthor } from './author.ts'
 import { HeaderBlock } from './header-block.ts'
+import { parseStrictAddresses } from './strict-addresses.ts'
 
 const author = (header: string) => readAuthor(new HeaderBlock(Buffer.from(header)))
 const b64 = (text: string): string => `=?utf-8?B?${Buffer.from(text).toString('base64')}?=`
@@ -141,6 +144,54 @@ test('author: whatever stands in From, an author is a domain that is there to se
     }),
     { numRuns: 4000 },
   )
+})
+
+test('author: what the strict reader takes, the repairing one reads the same', () => {
+  const piece = fc.constantFrom(
+    'a',
+    '@',
+    'bank.test',
+    'evil.test',
+    '<',
+    '>',
+    '"',
+    ',',
+    ';',
+    ':',
+    ' ',
+    '\\',
+    '[',
+    ']',
+    '.',
+    '\r\n ',
+    'ä',
+  )
+  let taken = 0
+  const address = fc.constantFrom(
+    'a@bank.test',
+    '<b@evil.test>',
+    'B <b@evil.test>',
+    '"a, b" <c@bank.test>',
+    'T: x@evil.test;',
+  )
+  fc.assert(
+    fc.property(fc.array(fc.oneof(piece, address), { maxLength: 9 }), (pieces) => {
+      const value = pieces.join('')
+      const strict = parseStrictAddresses(value)
+      if (!strict.ok) return
+      taken++
+      const repaired = flattenAddresses(parseHeaderAddresses(value)).map((one) =>
+        one.address.split('@').at(-1),
+      )
+      assert.deepEqual(
+        new Set(repaired.map((domain) => parseDomain(domain ?? '').ascii)),
+        new Set(strict.mailboxes.map((mailbox) => mailbox.domain)),
+        value,
+      )
+    }),
+    { numRuns: 5000 },
+  )
+  assert.ok(taken > 50, `${taken} were taken`)
 })
 
 test('author: many From fields cost what few do', () => {

@@ -83,9 +83,9 @@ const isName = (domain: string): boolean =>
 const utf8 = (octets: string): string =>
   /[\x80-\xff]/.test(octets) ? Buffer.from(octets, 'latin1').toString('utf8') : octets
 
-/** Domains that readers find who decode before they read, or know no comments. */
+/** Domains that readers find who decode before they read, or know no comments. All others see what the strict one sees. */
 function otherReadings(value: string): readonly string[] {
-  const readings = [value]
+  const readings: string[] = []
   if (value.includes('=?')) readings.push(decodeWords(value))
   if (value.includes('(')) readings.push(value.replace(/[()]/g, ' '))
   return [...new Set(readings.flatMap(domainsOf))]
