@@ -57,7 +57,7 @@ export function Connect(props: { readonly compact: boolean }): JSX.Element {
           <Icon name="inbox" size={22} />
         </div>
         <h2>{t.connect.empty}</h2>
-        <p>{t.connect.intro}</p>
+        {may('queue') && <p>{t.connect.intro}</p>}
       </div>
     )
   }

@@ -172,7 +172,7 @@ function Rule(props: {
         <p class="small muted wrap-any">
           {matches.length === 0
             ? f.everyone
-            : matches.map(([key, pattern]) => `${key}: ${pattern}`).join(', ')}
+            : matches.map(([key, pattern]) => `${f.matchNames[key] ?? key}: ${pattern}`).join(', ')}
           {' · '}
           {rule.probability === undefined || rule.probability >= 1 ? f.always : f.percent(rule.probability)}
           {rule.times !== undefined && ` · ${f.upTo(rule.times)}`}

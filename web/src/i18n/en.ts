@@ -172,6 +172,7 @@ export const en = {
   },
 
   message: {
+    monospace: 'Fixed-width font',
     code: 'Code',
     copyCode: (code: string) => `Copy the code ${code}`,
     tabs: 'Views of the message',
@@ -607,6 +608,13 @@ export const en = {
     seconds: 'Seconds',
     bytes: 'Bytes',
     messages: 'Messages',
+    matchNames: {
+      recipient: 'recipient',
+      sender: 'sender',
+      login: 'login',
+      inbox: 'inbox',
+      peer: 'address',
+    } as Readonly<Record<string, string>>,
     match: 'Only for',
     matchHint: '* matches anything; leave empty for all.',
     recipient: 'Recipient',

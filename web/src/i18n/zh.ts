@@ -169,6 +169,7 @@ export const zh: Dictionary = {
   },
 
   message: {
+    monospace: '等宽字体',
     code: '验证码',
     copyCode: (code) => `复制验证码 ${code}`,
     tabs: '邮件的各个视图',
@@ -596,6 +597,7 @@ export const zh: Dictionary = {
     seconds: '秒',
     bytes: '字节',
     messages: '邮件数',
+    matchNames: { recipient: '收件人', sender: '发件人', login: '登录名', inbox: '收件箱', peer: '地址' },
     match: '仅限于',
     matchHint: '* 代表任意内容；留空：全部。',
     recipient: '收件人',

@@ -34,8 +34,11 @@ export function AttachmentsView(props: { readonly message: MessageView }): JSX.E
   const { message } = props
   const t = text().message
   const files = message.attachments
+  // What can be shown at once is; an invitation stands above already, and a PDF waits until it is wished for.
   const [open, setOpen] = useState<string | undefined>(
-    () => files.find((one) => !['pdf', undefined].includes(previewKind(one)))?.part,
+    () =>
+      files.find((file) => ['image', 'text', 'message'].includes(previewKind(file) ?? '') && !file.isRelated)
+        ?.part,
   )
   if (files.length === 0 && message.calendars.length === 0) {
     return (

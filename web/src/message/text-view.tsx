@@ -20,8 +20,8 @@ export function TextView(props: { readonly message: MessageView }): JSX.Element 
         type="button"
         class="btn quiet small icon text-font"
         aria-pressed={mono}
-        aria-label="monospace"
-        title="monospace"
+        aria-label={t.monospace}
+        title={t.monospace}
         onClick={() => {
           setMono(!mono)
           remember('text-mono', mono ? '' : 'yes')
