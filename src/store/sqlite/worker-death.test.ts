@@ -86,3 +86,35 @@ test('a body whose commit nobody can vouch for is left to the next start; after 
     assert.equal(existsSync(path), stays, `after ${code}`)
   }
 })
+
+test('the indexer dies: nobody is told but the log, mail is taken and what was indexed is found, the store closes', async (t) => {
+  const dir = await temporaryFolder(t)
+  const workers: Worker[] = []
+  const seen = (worker: Worker): void => void workers.push(worker)
+  const fatal: Error[] = []
+  const logged: string[] = []
+  process.on('worker', seen)
+  const store = await createSqliteStore({
+    dir,
+    clock: realClock,
+    log: { ...silentLog, error: (_fields, message) => void logged.push(message) },
+    onFatal: (error) => fatal.push(error),
+  })
+  const search = [{ kind: 'text', field: 'any', text: 'hello', prefix: false }] as const
+  const keep = () => store.accept(newMessage({ placed: ['a@x.test'] }))
+  await keep()
+  // Behind its first step there is an indexer, however slow the machine.
+  while ((await store.mailPage({ limit: 10, search }).catch(() => ({ items: [] }))).items.length < 1);
+  process.off('worker', seen)
+  assert.equal(workers.length, 3)
+  await workers[2]?.terminate()
+  await keep()
+  assert.ok((await store.mailPage({ limit: 10, search })).items.length >= 1)
+  assert.equal((await store.mailPage({ limit: 10 })).items.length, 2)
+  assert.deepEqual(logged, ['search index failed'])
+  await store.close()
+  assert.deepEqual(fatal, [])
+  const again = await createSqliteStore({ dir, clock: realClock, log: silentLog })
+  while ((await again.mailPage({ limit: 10, search }).catch(() => ({ items: [] }))).items.length < 2);
+  await again.close()
+})
