@@ -1,7 +1,21 @@
 // Owns what is publicly known of mail services as data: where their submission servers are, how they secure it, which
-// password they want. It connects to nothing. As of November 2026: all rows compared with the list of Nodemailer 10.6
-// (services.test.ts has what differs, and why), those of Apple, Microsoft and Zoho looked up in guides of 2026; no server was
-// asked. Where a service has both ports, 465 is taken: RFC 8314 section 3 prefers TLS from the first byte.
+// password they want. It connects to nothing, and no server was asked.
+//
+// Where the data is from. Every host and port was compared with the list of Nodemailer 10.6 (services.test.ts has what differs).
+// Read at the provider itself, in stored copies of its pages, on 2026-11-21:
+//   SendGrid       twilio.com/docs/sendgrid/for-developers/sending-email/integrating-with-the-smtp-api: 587 and 465, user 'apikey'
+//   Resend         resend.com/docs/send-with-smtp: 465, user 'resend', password the API key
+//   Postmark       postmarkapp.com/support/article/811: ports 25, 2525 and 587; the server token is user and password
+//   SMTP2GO        developers.smtp2go.com/docs/smtp-relay: 465; user and password of an "SMTP user"
+//   Elastic Email  help.elasticemail.com/en/articles/4803409-smtp-settings: 465; SMTP credentials of their own
+//   Infomaniak     infomaniak.com/en/support/faq/admin2/email-service: mail.infomaniak.com, 465 (587 "not recommended")
+//   Mailjet        its own library (rubydoc.info/gems/mailjet): in-v3.mailjet.com, 587; API key and secret
+//   AOL, Yandex    help.aol.com and yandex.com/support: app passwords for mail programs (not the host and the port)
+// Read elsewhere on that day: Gmail and iCloud (several guides of 2026 agree with the rows), and that Microsoft switches passwords
+// off for existing tenants by the end of 2026, where an administrator does not keep them on (github.com/msgwing/ZeroSMTP).
+// UNVERIFIED: all that is not named above: every other row's kind of password and hint, and the rows that Nodemailer has not.
+//
+// Where a service has both ports, 465 is taken: RFC 8314 section 3 prefers TLS from the first byte.
 
 export interface MailService {
   /** As people write it: 'gmail'. Lower case. */
@@ -36,7 +50,7 @@ type Row = readonly [
 const googleHint =
   'Turn on 2-step verification, make an app password at https://myaccount.google.com/apppasswords and use it in place of the password; or use OAuth 2.0.'
 const microsoftHint =
-  'Microsoft has switched off passwords for SMTP: use OAuth 2.0 (scope https://outlook.office.com/SMTP.Send), and see that "Authenticated SMTP" is enabled for the mailbox.'
+  'Microsoft is switching off passwords for SMTP: use OAuth 2.0 (scope https://outlook.office.com/SMTP.Send), and see that "Authenticated SMTP" is enabled for the mailbox.'
 const neteaseHint =
   'Switch on SMTP in the settings of the web mail; it shows an authorization code (授权码) that stands for the password.'
 const sesHint =
@@ -173,8 +187,22 @@ const rows: readonly Row[] = [
   ],
   ['mandrill', 'Mandrill', 'smtp.mandrillapp.com', 587, 'apiKey'],
   ['resend', 'Resend', 'smtp.resend.com', 465, 'apiKey', { user: 'resend' }],
-  ['smtp2go', 'SMTP2GO', 'mail.smtp2go.com', 465, 'account'],
-  ['elasticemail', 'Elastic Email', 'smtp.elasticemail.com', 2525, 'apiKey'],
+  [
+    'smtp2go',
+    'SMTP2GO',
+    'mail.smtp2go.com',
+    465,
+    'apiKey',
+    { hint: 'User and password are those of an SMTP user, which is made in the settings.' },
+  ],
+  [
+    'elasticemail',
+    'Elastic Email',
+    'smtp.elasticemail.com',
+    465,
+    'apiKey',
+    { hint: 'SMTP credentials are made in the settings; their password is shown once.' },
+  ],
   ['feishu feishumail', 'Feishu Mail', 'smtp.feishu.cn', 465, 'app'],
   ['forwardemail fe', 'Forward Email', 'smtp.forwardemail.net', 465, 'account'],
   ['gandi gandimail', 'Gandi Mail', 'mail.gandi.net', 587, 'account'],

@@ -71,7 +71,7 @@ export async function makeContext(
   chmodSync(folder, 0o755)
   const [certFile, keyFile] = [join(folder, 'cert.pem'), join(folder, 'key.pem')]
   if (has('openssl')) {
-    // OpenSMTPD 6.8 with OpenSSL 3 cannot use keys of elliptic curves.
+    // RSA: the kind of key that all of these servers read. Whether OpenSMTPD's TLS works at all is another matter: brokenTls.
     const names = ['-subj', '/CN=peer.test', '-addext', 'subjectAltName=DNS:peer.test']
     const files = ['-keyout', keyFile, '-out', certFile]
     const made = ['req', '-x509', '-newkey', 'rsa:2048', '-nodes', '-days', '2', ...names, ...files]
