@@ -4,6 +4,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 
+import type { Log } from '../base/log.ts'
 import type { Scope } from './api-types.ts'
 import type { Principal } from './principal.ts'
 import { ApiError, InvalidRequest, type ProblemField, toFields } from './problem.ts'
@@ -112,11 +113,12 @@ function readInputs(
   return input as Inputs
 }
 
-/** Puts the routes on the server; `permit` finds out who asks, and throws where he may not. */
+/** Puts the routes on the server; `permit` finds out who asks, and throws where he may not. Writes are logged with who asked. */
 export function addRoutes(
   server: FastifyInstance,
   routes: readonly ApiRoute[],
   permit: (request: FastifyRequest, access: Access) => Promise<Principal>,
+  log: Log,
 ): void {
   for (const spec of routes) {
     server.route({
@@ -137,6 +139,16 @@ export function addRoutes(
             `send ${['application/json', ...(spec.rawTypes ?? [])].join(' or ')}`,
           )
       },
+      ...(spec.method !== 'GET' && {
+        onResponse: async (request, reply) => {
+          const { name } = permitted.get(request) ?? { name: 'nobody' }
+          const { method, path } = spec
+          log.info(
+            { who: name, method, route: path, status: reply.statusCode, address: request.ip },
+            'api write',
+          )
+        },
+      }),
       handler: async (request, reply) => {
         const principal = permitted.get(request)
         if (principal === undefined) throw new ApiError('unauthorized', 'log in first')

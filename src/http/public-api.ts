@@ -80,7 +80,7 @@ export function createPublicApi(parts: ApiParts, files: readonly ConsoleFile[] =
         { parseAs: 'buffer' },
         (_request, body, done) => done(null, body),
       )
-      addRoutes(server, routes, (request, access) => services.gate.permit(request, access))
+      addRoutes(server, routes, (request, access) => services.gate.permit(request, access), parts.log)
       // What the API is stands in the package, too: no secret.
       server.get('/openapi.json', async () => describe())
       server.get('/docs', async (_request, reply) =>
