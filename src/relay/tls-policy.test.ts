@@ -114,7 +114,7 @@ describe('which TLS, and why', () => {
 
   it('the reason names the policy and the host', () => {
     const text = (facts: Partial<TlsFacts>): string => decideTls({ ...base, ...facts }).text
-    assert.equal(text({}), 'relay.tls: may (no MTA-STS record)')
+    assert.equal(text({}), 'relay.tls: may (MX not signed, no MTA-STS record)')
     assert.equal(text({ dane: dane(record(3)) }), 'DANE: TLSA of _25._tcp.mx.test')
     assert.equal(
       text({ sts: sts('enforce', ['o.test']) }),

@@ -69,7 +69,7 @@ function withoutRequireTls({ configured, source, host, dane, sts }: TlsFacts): T
     const { records, base } = dane
     return { kind: 'use', by: 'dane', tls: 'must', dane: { records, base }, text: `DANE: TLSA of ${base}` }
   }
-  const { tls, by, testing, text, refused } = bySts(sts, host, configured, source)
+  const { tls, by, testing, text, refused } = bySts({ configured, source, host, dane, sts })
   if (refused) return { kind: 'refuse', why: sts?.kind === 'temporary' ? 'lookup' : 'policy', text }
   if (!unusable) return { kind: 'use', by, tls, text, ...(testing !== undefined && { testing }) }
   // RFC 7672 section 2.2: records that are no use still mean that TLS is there; who the host is, others may say.
@@ -91,12 +91,22 @@ interface ByDomain {
   readonly testing?: { readonly hostAllowed: boolean; readonly id: string }
 }
 
-function bySts(sts: StsAnswer | undefined, host: string, configured: TlsPolicy, source: string): ByDomain {
+function bySts({
+  configured,
+  source,
+  host,
+  dane,
+  sts,
+}: Pick<TlsFacts, 'configured' | 'source' | 'host'> & {
+  readonly dane: DaneLookup | undefined
+  readonly sts: StsAnswer | undefined
+}): ByDomain {
   const own = `${source}: ${configured}`
   if (sts?.kind === 'temporary')
     return { tls: configured, by: 'configuration', text: sts.reason, refused: true }
   if (sts?.kind !== 'policy') {
-    const why = sts === undefined ? '' : ` (${sts.reason})`
+    const reasons = [dane, sts].flatMap((one) => (one?.kind === 'none' ? [one.reason] : []))
+    const why = reasons.length === 0 ? '' : ` (${reasons.join(', ')})`
     return { tls: configured, by: 'configuration', text: `${own}${why}` }
   }
   const { policy, note } = sts
