@@ -9,6 +9,8 @@ import { addAccountCommands } from './account.ts'
 import { addCatchCommand } from './catch.ts'
 import { addConfigCommands } from './config.ts'
 import { type Context, createContext, examples } from './context.ts'
+import { addDkimCommands } from './dkim.ts'
+import { addDomainCommands } from './domain.ts'
 import { CliError, type ExitCode, exitCodes } from './exit.ts'
 import { addMailCommands } from './mail.ts'
 import { addProbeCommand } from './probe.ts'
@@ -58,6 +60,8 @@ export function createProgram(context: Context): Command {
   addQueueCommands(program, context)
   addMailCommands(program, context)
   addAccountCommands(program, context)
+  addDomainCommands(program, context)
+  addDkimCommands(program, context)
   addConfigCommands(program, context)
   addProbeCommand(program, context)
   addTalkCommand(program, context)
