@@ -67,12 +67,11 @@ function send(request: FastifyRequest, reply: FastifyReply, file: ConsoleFile): 
       const [name, weight] = one.trim().split(/\s*;\s*q=/)
       return name === coding && Number(weight ?? 1) > 0
     })
-  const [coding, content] =
-    file.brotli !== undefined && takes('br')
-      ? (['br', file.brotli] as const)
-      : file.gzip !== undefined && takes('gzip')
-        ? (['gzip', file.gzip] as const)
-        : ([undefined, file.content] as const)
+  // Asked only for what is taken: they may be made at that moment.
+  const br = takes('br') ? file.brotli : undefined
+  const gz = br === undefined && takes('gzip') ? file.gzip : undefined
+  const coding = br !== undefined ? 'br' : gz !== undefined ? 'gzip' : undefined
+  const content = br ?? gz ?? file.content
   if (coding !== undefined) reply.header('content-encoding', coding)
   return reply.send(Buffer.from(content.buffer, content.byteOffset, content.byteLength))
 }

@@ -13,8 +13,16 @@ const compressible = /\.(?:html|js|css|json|svg|webmanifest|txt)$/
 /** dist/console of the package, whether we run from src/ or from dist/. */
 const builtFolder = (): string => fileURLToPath(new URL('../../dist/console', import.meta.url))
 
-/** All files, compressed where that is worth it; empty when the console was not built. Never throws. */
+/** Of this process: a test that starts a hundred catchers reads them once. */
+let known: { readonly folder: string; readonly files: readonly ConsoleFile[] } | undefined
+
+/** All files, compressed when they are asked for first; empty when the console was not built. Never throws. */
 export function readConsole(folder = builtFolder()): readonly ConsoleFile[] {
+  if (known?.folder !== folder) known = { folder, files: readFiles(folder) }
+  return known.files
+}
+
+function readFiles(folder: string): readonly ConsoleFile[] {
   let names: readonly string[]
   try {
     names = readdirSync(folder, { recursive: true, withFileTypes: true })
@@ -31,15 +39,22 @@ export function readConsole(folder = builtFolder()): readonly ConsoleFile[] {
       const path = name.slice(folder.length).replaceAll('\\', '/')
       const content = readFileSync(name)
       if (!compressible.test(name) || content.length < 1024) return { path, content }
+      // A start does not wait for what nobody may ask for.
+      let br: Uint8Array | undefined
+      let gz: Uint8Array | undefined
       return {
         path,
         content,
-        brotli: whole.has(`${name}.br`) ? readFileSync(`${name}.br`) : brotli(content),
-        gzip: whole.has(`${name}.gz`) ? readFileSync(`${name}.gz`) : gzipSync(content),
+        get brotli() {
+          return (br ??= whole.has(`${name}.br`) ? readFileSync(`${name}.br`) : brotli(content))
+        },
+        get gzip() {
+          return (gz ??= whole.has(`${name}.gz`) ? readFileSync(`${name}.gz`) : gzipSync(content))
+        },
       }
     })
 }
 
-/** Quick rather than smallest: it is done at each start. */
+/** Quick rather than smallest: somebody waits for it. */
 const brotli = (content: Uint8Array): Buffer =>
   brotliCompressSync(content, { params: { [constants.BROTLI_PARAM_QUALITY]: 5 } })
