@@ -26,7 +26,7 @@ async function get(server: Server, path: string, headers: Record<string, string>
 }
 
 describe('HTTP listener', () => {
-  it('/metrics counts what happened; /healthz and /readyz; nothing else, and no foreign Host', async (t) => {
+  it('/metrics counts what happened; /healthz and /readyz; the API for nobody unknown, and no foreign Host', async (t) => {
     const world = World.for(t)
     const sink = await world.sink({
       answer: (stage, line) => (stage === 'RCPT' && line.includes('no@') ? '550 5.1.1 no' : undefined),
@@ -52,7 +52,7 @@ describe('HTTP listener', () => {
     assert.match(text, /^posthouse_queue_oldest_due_seconds /m)
     assert.deepEqual(await get(server, '/healthz'), { status: 200, text: 'ok\n' })
     assert.deepEqual(await get(server, '/readyz'), { status: 200, text: 'ok\n' })
-    assert.equal((await get(server, '/v1/queue')).status, 404)
+    assert.equal((await get(server, '/v1/queue')).status, 401, 'the API asks who it is')
     assert.equal((await get(server, '/metrics', { host: 'evil.example' })).status, 421)
   })
 })
