@@ -48,54 +48,53 @@ const places = [
 ] as const
 
 describe('console: axe-core', { skip, timeout: 170_000 }, () => {
-  for (const colorScheme of ['light', 'dark'] as const) {
-    for (const [size, width] of [
-      ['desktop', 1280],
-      ['phone', 360],
-    ] as const) {
-      test(`every page, ${colorScheme}, ${size}`, async (t) => {
-        // Put in as a script before the page's own: the console's policy would refuse it later.
-        const { page, context } = await openConsole(t, {
-          count: 30,
-          colorScheme,
-          width,
-          height: 800,
-          at: 'icon.svg',
-        })
-        await context.addInitScript(axe)
-        const base = page.url().replace(/icon\.svg$/, '')
-        const found: string[] = []
-        const look = async (name: string): Promise<void> => {
-          await page.waitForTimeout(180)
-          for (const line of await findings(page))
-            if (!found.some((one) => one.endsWith(line))) found.push(`${name}: ${line}`)
-        }
-        await page.goto(base)
-        for (const [at, selector] of places) {
-          await page.goto(`${base}#/${at}`)
-          await page.locator(selector).first().waitFor()
-          await look(at)
-        }
-        await page.goto(`${base}#/mail`)
-        await page.locator('.mail-row', { hasText: 'Invoice' }).click()
-        for (const view of [
-          'preview',
-          'text',
-          'attachments',
-          'checks',
-          'headers',
-          'structure',
-          'source',
-          'delivery',
-        ]) {
-          await page.locator(`#tab-${view}`).click()
-          await look(`view ${view}`)
-        }
-        await page.keyboard.press('?')
-        await look('keyboard help')
-        assert.deepEqual(found, [])
+  for (const [colorScheme, size, width] of [
+    ['light', 'desktop', 1280],
+    ['dark', 'desktop', 1280],
+    ['dark', 'phone', 360],
+  ] as const) {
+    test(`every page, ${colorScheme}, ${size}`, async (t) => {
+      // Put in as a script before the page's own: the console's policy would refuse it later.
+      const { page, context } = await openConsole(t, {
+        count: 30,
+        colorScheme,
+        width,
+        height: 800,
+        at: 'icon.svg',
       })
-    }
+      await context.addInitScript(axe)
+      const base = page.url().replace(/icon\.svg$/, '')
+      const found: string[] = []
+      const look = async (name: string): Promise<void> => {
+        await page.waitForTimeout(180)
+        for (const line of await findings(page))
+          if (!found.some((one) => one.endsWith(line))) found.push(`${name}: ${line}`)
+      }
+      await page.goto(base)
+      for (const [at, selector] of places) {
+        await page.goto(`${base}#/${at}`)
+        await page.locator(selector).first().waitFor()
+        await look(at)
+      }
+      await page.goto(`${base}#/mail`)
+      await page.locator('.mail-row', { hasText: 'Invoice' }).click()
+      for (const view of [
+        'preview',
+        'text',
+        'attachments',
+        'checks',
+        'headers',
+        'structure',
+        'source',
+        'delivery',
+      ]) {
+        await page.locator(`#tab-${view}`).click()
+        await look(`view ${view}`)
+      }
+      await page.keyboard.press('?')
+      await look('keyboard help')
+      assert.deepEqual(found, [])
+    })
   }
 
   test('login', async (t) => {
