@@ -5,7 +5,6 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { setTimeout as wait } from 'node:timers/promises'
 import { silentLog } from '../../../src/base/log.ts'
 import type { DnsData } from '../../../src/dns/fake-resolver.ts'
@@ -163,7 +162,7 @@ export class World {
     this.folder = folder
   }
 
-  static for(t: TestContext): World {
+  static for(t: { readonly after: (close: () => Promise<void>) => void }): World {
     const world = new World(mkdtempSync(join(tmpdir(), 'ph-e2e-')))
     t.after(() => world.close())
     return world
