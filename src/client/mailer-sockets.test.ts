@@ -292,7 +292,16 @@ it('a program that imports posthouse/client alone loads nothing of the server', 
     [...folders].filter((one) => !/^(?:client|client\.ts|base|dns|message|net|sasl|smtp)$/.test(one ?? '')),
     [],
   )
-  for (const name of ['zod', 'pino', 'fastify', 'prom-client', 'commander', '@peculiar/x509', 'sqlite'])
+  for (const name of [
+    'node:http',
+    'zod',
+    'pino',
+    'fastify',
+    'prom-client',
+    'commander',
+    '@peculiar/x509',
+    'sqlite',
+  ])
     assert.deepEqual(
       loaded.filter((one) => one.includes(name)),
       [],

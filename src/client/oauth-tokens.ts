@@ -4,7 +4,6 @@
 import { createSign } from 'node:crypto'
 import type { Clock } from '../base/clock.ts'
 import { UsageError } from '../base/usage-error.ts'
-import { guardedFetch } from '../net/guarded-fetch.ts'
 import type { AccessToken, TokenSource } from './mailer-options.ts'
 
 export interface OauthClient {
@@ -56,6 +55,7 @@ async function ask(client: OauthClient, user: string): Promise<AccessToken> {
   const { accessUrl, params, headers, clock } = client
   const form = { ...grant(client, user), ...params }
   const chunks: Uint8Array[] = []
+  const { guardedFetch } = await import('../net/guarded-fetch.ts')
   const body = await guardedFetch(accessUrl, {
     form,
     anyStatus: true,

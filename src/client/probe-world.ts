@@ -7,7 +7,6 @@ import { createCachingResolver } from '../dns/cache.ts'
 import type { Resolver } from '../dns/resolver.ts'
 import { createDialer } from '../net/dial.ts'
 import { createDnsClient } from '../net/dns-client.ts'
-import { guardedFetch } from '../net/guarded-fetch.ts'
 import { realClock } from '../net/real-clock.ts'
 import { realRandom } from '../net/real-random.ts'
 import type { PolicyFetcher } from './probe-dns.ts'
@@ -59,6 +58,7 @@ export const createPolicyFetcher =
       return addresses
     }
     const chunks: Uint8Array[] = []
+    const { guardedFetch } = await import('../net/guarded-fetch.ts')
     const body = await guardedFetch(url, {
       bytesMax: policyBytesMax,
       redirectsMax: 0,

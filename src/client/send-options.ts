@@ -58,7 +58,7 @@ export function startLimit({ signal, deadline, timeoutMs }: TimeOptions, clock: 
   if (signal !== undefined && !isSignal(signal)) throw new UsageError('signal', 'must be an AbortSignal')
   if (deadline === undefined && timeoutMs === undefined)
     return signal === undefined ? unlimited : { signal, done: unlimited.done }
-  const waitMs = Math.min(leftUntil(deadline, clock), spanOf(timeoutMs))
+  const waitMs = Math.min(msUntil(deadline, clock), spanOf(timeoutMs))
   const controller = new AbortController()
   const abort = (): void => controller.abort(signal?.reason)
   const over = (): void => controller.abort(new DeadlineReached('the time for it is over'))
@@ -75,7 +75,8 @@ export function startLimit({ signal, deadline, timeoutMs }: TimeOptions, clock: 
   }
 }
 
-function leftUntil(deadline: TimeOptions['deadline'], clock: Clock): number {
+/** Infinity without one; negative when it is over. @throws UsageError */
+export function msUntil(deadline: TimeOptions['deadline'], clock: Clock): number {
   if (deadline === undefined) return Number.POSITIVE_INFINITY
   const at = types.isDate(deadline) ? deadline.getTime() : deadline
   if (typeof at !== 'number' || Number.isNaN(at))

@@ -5,7 +5,6 @@ import { open } from 'node:fs/promises'
 import { fileURLToPath } from 'node:url'
 import { UsageError } from '../base/usage-error.ts'
 import type { OpenableSource, OpenSource } from '../message/message-input.ts'
-import { guardedFetch } from '../net/guarded-fetch.ts'
 
 export interface SourceOptions {
   readonly files: boolean
@@ -41,12 +40,14 @@ async function* readFile(file: Awaited<ReturnType<typeof open>>): AsyncIterable<
   }
 }
 
-function openUrl(
+async function openUrl(
   source: Extract<OpenableSource, { kind: 'href' }>,
   options: SourceOptions,
   signal: AbortSignal | undefined,
 ): Promise<AsyncIterable<Uint8Array>> {
   if (!options.urls) throw new UsageError('href', 'URLs are switched off (allowUrls)')
+  // node:http is dear to load, and few messages name a URL.
+  const { guardedFetch } = await import('../net/guarded-fetch.ts')
   return guardedFetch(source.href, {
     headers: source.httpHeaders,
     signal,

@@ -11,12 +11,14 @@ import { UsageError } from '../base/usage-error.ts'
 import { canonicalName } from '../dns/name.ts'
 import type { Resolver } from '../dns/resolver.ts'
 import { keepAlive } from '../net/keep-alive.ts'
+import { realClock } from '../net/real-clock.ts'
 import { systemHelloName } from '../net/system-lookup.ts'
 import { describeReply, isPositive, isTransient } from '../smtp/reply.ts'
 import { lookAtOneHost, readTarget, recipientOf } from './probe.ts'
 import { lookAtMailHosts } from './probe-dns.ts'
 import type { MxHostLook, MxLook, ProbeFormat, ProbeHost, TimedReply } from './probe-report.ts'
 import { createProbeWorld } from './probe-world.ts'
+import { msUntil } from './send-options.ts'
 
 export type VerifyStep = 'format' | 'domain' | 'mailbox'
 
@@ -27,8 +29,8 @@ export interface VerifyAddressOptions {
    */
   readonly steps?: VerifyStep
   readonly signal?: AbortSignal
-  /** All of it must be done by then. */
-  readonly deadline?: Date
+  /** All of it must be done by then: an instant, as a Date or in epoch ms. */
+  readonly deadline?: Date | number
   /** Of each DNS question, connection, handshake and reply. Default 10 s. */
   readonly timeoutMs?: number
   /** Default: DNS over the system's servers. */
@@ -98,7 +100,7 @@ export async function verifyAddress(
   if (options.signal?.aborted === true) stop()
   options.signal?.addEventListener('abort', stop, { once: true })
   const leftMs =
-    options.deadline === undefined ? undefined : Math.max(0, options.deadline.getTime() - world.clock.now())
+    options.deadline === undefined ? undefined : Math.max(0, msUntil(options.deadline, world.clock))
   const timer = leftMs === undefined ? undefined : world.clock.setTimer(leftMs, stop)
   const alive = keepAlive()
   try {
@@ -243,6 +245,5 @@ function checkOptions(address: string, options: VerifyAddressOptions): void {
     throw new UsageError('timeoutMs', 'must be more than 0 and at most an hour')
   if (hostname !== undefined && !hostname.startsWith('[') && (canonicalName(hostname) ?? '') === '')
     throw new UsageError('hostname', 'must be a host name or an address literal')
-  if (deadline !== undefined && !Number.isFinite(deadline.getTime()))
-    throw new UsageError('deadline', 'must be a valid Date')
+  msUntil(deadline, options.clock ?? realClock)
 }
