@@ -12,7 +12,6 @@ import { ipVersion, parseNetworkList } from '../base/ip.ts'
 import { type Log, silentLog } from '../base/log.ts'
 import type { Random } from '../base/random.ts'
 import { resolveHost, resolveRoute } from '../client/mx.ts'
-import { createPolicyFetcher } from '../client/probe-world.ts'
 import { createCachingResolver } from '../dns/cache.ts'
 import type { Lookup } from '../dns/lookup.ts'
 import type { Resolver } from '../dns/resolver.ts'
@@ -58,6 +57,7 @@ import { Accounts } from './accounts.ts'
 import { createApiParts, createPost } from './api-parts.ts'
 import { anyAuthenticator, createAuthenticator } from './authenticator.ts'
 import { type Config, type ConfigEntry, lookupByDomain, type SmtpListenerName } from './config.ts'
+import { checksNothing } from './config-inbound.ts'
 import { readConsole } from './console-folder.ts'
 import { createControl } from './control.ts'
 import { Conversations } from './conversations.ts'
@@ -67,8 +67,13 @@ import { createDomainParts, type DomainParts } from './domain-parts.ts'
 import { FaultInjector } from './faulty-session.ts'
 import { handIn, handInForControl } from './hand-in.ts'
 import { type HttpListeners, ListenError, openHttpListeners } from './http-listeners.ts'
+import { InboundChecks } from './inbound-checks.ts'
+import { prepareHeldFolder } from './inbound-held.ts'
+import { rspamdPost } from './inbound-http.ts'
+import { InboundSession } from './inbound-session.ts'
 import { Intake } from './intake.ts'
 import { MailSession } from './mail-session.ts'
+import { createPolicyFetch } from './policy-fetch.ts'
 import { autoRelease, canRelease, releaseMessage } from './release.ts'
 import { Router } from './router.ts'
 import { Spool } from './spool.ts'
@@ -127,7 +132,6 @@ export interface Posthouse {
 const spaceCheckMs = 2_000
 const pruneEveryMs = 60_000
 const securityEveryMs = 3_600_000
-const policyFetchMs = 10_000
 const pruneRowsMax = 2_000
 const trimEveryMs = 5_000
 const keyFilesEveryMs = 30_000
@@ -170,6 +174,8 @@ class PosthouseServer implements Posthouse {
   #http: HttpListeners | undefined
   #authenticator: Authenticator | undefined
   #inbound: InboundRoutes | undefined
+  /** undefined: mail that comes in is not checked. */
+  #checks: InboundChecks | undefined
   readonly #traffic: Traffic
   #listeners: OpenListener[] = []
   #transports: readonly Transport[] = []
@@ -258,6 +264,8 @@ class PosthouseServer implements Posthouse {
     await store.recover()
     await this.#reroute(store, router, queue)
     await queue.start()
+    this.#checks = this.#createChecks(store, accounts)
+    await this.#checks?.start()
     await this.#listen(store, router, accounts, { queue, passwords })
     const domainParts =
       domains &&
@@ -287,6 +295,8 @@ class PosthouseServer implements Posthouse {
     this.#every(keyFilesEveryMs, () => keys.readFiles())
     if (domainParts !== undefined) this.#every(keysEveryMs, () => domainParts.rotation.run())
     this.#every(pruneEveryMs, async () => this.#traffic.sample())
+    const checks = this.#checks
+    if (checks !== undefined) this.#every(pruneEveryMs, () => checks.maintain())
     if (api !== undefined) this.#every(pruneEveryMs, () => api.prune())
     await this.#startSpool()
     this.#state = 'ready'
@@ -405,6 +415,7 @@ class PosthouseServer implements Posthouse {
     const checked = anyLogin ? anyAuthenticator : known
     const authenticator = faults?.authenticator(checked) ?? checked
     const sessionIds = createSessionIds()
+    const checks = this.#checks
     const names: readonly SmtpListenerName[] = ['mx', 'submission', 'submissions', 'lmtp']
     for (const name of names) {
       const listener = config.listeners[name]
@@ -426,6 +437,8 @@ class PosthouseServer implements Posthouse {
         senderMustMatch: config.submission.senderMustMatch && !anyLogin,
         anyClient: catching && capture.anyClient,
         receivedCountMax: config.limits.receivedMax,
+        inbound:
+          checks && ((info: SessionInfo) => InboundSession.open(checks, info, { kind, listener: name })),
         conversation: conversations && ((info: SessionInfo, last: string) => conversations.take(info, last)),
       }
       const implicitTls = name === 'submissions'
@@ -619,7 +632,7 @@ class PosthouseServer implements Posthouse {
       lookup,
       dane: config.relay.dane,
       mtaSts: config.relay.mtaSts,
-      fetch: this.#deps.fetchPolicy ?? createPolicyFetcher(resolver, policyFetchMs),
+      fetch: this.#deps.fetchPolicy ?? createPolicyFetch({ resolver }),
       documents: hasViews(store) ? store : undefined,
     })
     this.#closers.push(() => security.close())
@@ -631,6 +644,26 @@ class PosthouseServer implements Posthouse {
   }
 
   /** For those who publish a record and look again: it remembers nothing from before. */
+  #createChecks(store: Store, accounts: Accounts): InboundChecks | undefined {
+    const { config, clock, log } = this.#shared()
+    const { rspamd } = config.inbound
+    if (checksNothing(config.inbound)) return undefined
+    return new InboundChecks({
+      config: config.inbound,
+      hostname: config.hostname,
+      clock,
+      log,
+      resolver: this.#freshResolver(),
+      dialer: this.#deps.dialer ?? createDialer({ clock }),
+      directory: accounts.directory,
+      documents: hasViews(store) ? store : undefined,
+      post: rspamdPost(rspamd?.target ?? { host: '127.0.0.1', port: 0 }, rspamd?.timeoutMs ?? 0),
+      heldFolder: () => prepareHeldFolder(config.dataDir),
+      relayNetworks: config.networks.relay,
+      messageBytesMax: config.limits.messageBytesMax,
+    })
+  }
+
   #freshResolver(): Resolver {
     return this.#deps.resolver ?? createCachingResolver({ lookup: this.#dnsLookup(), clock: this.#clock })
   }
@@ -780,6 +813,7 @@ class PosthouseServer implements Posthouse {
     await Promise.all(
       [...new Set(this.#listeners.map(({ server }) => server))].map((server) => server.stop({ graceMs })),
     )
+    await this.#checks?.stop()
     await this.#queue?.stop({ graceMs })
     await Promise.all(this.#transports.map((transport) => transport.close?.()))
     await this.#http?.close()
