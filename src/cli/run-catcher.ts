@@ -11,7 +11,7 @@ import {
   catcherPorts,
   startOnFreePorts,
 } from '../posthouse/catcher.ts'
-import { type Config, resolveConfig } from '../posthouse/config.ts'
+import { type Config, mergeConfig } from '../posthouse/config.ts'
 import type { CaptureInput } from '../posthouse/config-input.ts'
 import { isRecord } from '../posthouse/config-values.ts'
 import { ListenError } from '../posthouse/http-listeners.ts'
@@ -34,12 +34,13 @@ export async function runCatcher(context: Context, options: CatchOptions): Promi
   })
   const place = await catcherPlace(wanted, { log })
   const create = (now: CatcherOptions) => {
-    const config = resolveConfig(catcherConfig(now, place.dataDir), {
+    const input = catcherConfig(now, place.dataDir)
+    const { config, entries } = mergeConfig([{ source: 'flag', input }], {
       env: context.env,
       baseDir: context.cwd,
     })
     if (options.open !== true) refuseStrangers(config)
-    return createPosthouse(config, place.deps)
+    return createPosthouse(config, { ...place.deps, configEntries: entries })
   }
   try {
     const { posthouse, report } = await startOnFreePorts(wanted, options.port === 'auto', create).catch(
