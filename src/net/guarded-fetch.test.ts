@@ -39,6 +39,19 @@ it('reads a URL, with headers, over a redirect', async () => {
   )
 })
 
+it('only the type that was asked for is taken', async () => {
+  const base = await serve((request, response) => {
+    const type = request.url === '/none' ? undefined : decodeURIComponent(request.url?.slice(1) ?? '')
+    if (type !== undefined) response.setHeader('content-type', type)
+    response.end('x')
+  })
+  const ask = (type: string) =>
+    guardedFetch(`${base}/${encodeURIComponent(type)}`, { allowPrivate, mediaType: 'text/plain' })
+  assert.equal(await read(await ask('Text/Plain; charset=utf-8')), 'x')
+  await assert.rejects(ask('text/html'), /not text\/plain, but text\/html/)
+  await assert.rejects(ask('none'), FetchFailure)
+})
+
 it('headers are not shown to another host', async () => {
   const other = await serve((request, response) => void response.end(`got ${request.headers['x-key']}`))
   const base = await serve((_request, response) => void response.writeHead(302, { location: other }).end())

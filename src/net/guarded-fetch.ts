@@ -23,6 +23,8 @@ export interface GuardedFetchOptions {
   readonly form?: Readonly<Record<string, string>>
   /** The answer's body whatever its status. Default false: all but 200 fail. */
   readonly anyStatus?: boolean
+  /** The answer has to be of this type ('text/plain'), whatever its parameters. Default: any. */
+  readonly mediaType?: string
   /** Addresses of a host, judged as the system's are; default: the system's resolver. Rejects where there is none. */
   readonly addressesOf?: (host: string) => Promise<readonly string[]>
 }
@@ -87,6 +89,13 @@ export async function guardedFetch(
       answer.destroy()
       throw new FetchFailure(`${shown(url)}: status ${status}`)
     }
+    const { mediaType } = options
+    if (mediaType !== undefined && typeOf(answer) !== mediaType) {
+      answer.destroy()
+      throw new FetchFailure(
+        `${shown(url)}: not ${mediaType}, but ${typeOf(answer).slice(0, 50) || 'nothing said'}`,
+      )
+    }
     return bounded(answer, url, bytesMax)
   }
 }
@@ -123,6 +132,9 @@ function readUrl(text: string, base?: URL): URL {
     throw new FetchFailure(`${shown(url)}: only http and https are fetched`)
   return url
 }
+
+const typeOf = (answer: IncomingMessage): string =>
+  (answer.headers['content-type'] ?? '').split(';', 1)[0]?.trim().toLowerCase() ?? ''
 
 const shown = (url: URL): string => `${url.origin}${url.pathname}`.slice(0, 200)
 

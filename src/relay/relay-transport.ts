@@ -12,16 +12,9 @@ import type { Random } from '../base/random.ts'
 import { authChooser } from '../client/auth.ts'
 import type { MxResult } from '../client/mx-result.ts'
 import { type PoolOptions, SessionPool, type Slot } from '../client/pool.ts'
-import {
-  type ClientSession,
-  type OpenOptions,
-  openSession,
-  type SessionFailure,
-  type SessionTimeouts,
-} from '../client/session.ts'
+import { type ClientSession, type OpenOptions, openSession, type SessionTimeouts } from '../client/session.ts'
 import type { DeliveryJob, Transport, TransportResult } from '../queue/transport.ts'
 import type { Delivery, HostReport } from '../queue/types.ts'
-import { describeReply } from '../smtp/reply.ts'
 import type { RecipientResult, TransactionResult } from '../smtp/transaction.ts'
 import { DeliveryRun } from './delivery-run.ts'
 import { HostHealth, type HostHealthOptions, type HostProblem } from './host-health.ts'
@@ -32,6 +25,7 @@ import type { Route, TlsPolicy } from './route.ts'
 import { isSameTarget, readTarget, type Target } from './target.ts'
 import { daneJudge, type TlsPolicies, tlsaHost } from './tls-policies.ts'
 import type { TlsDecision } from './tls-policy.ts'
+import { isHostDown, isTooMany, isUntouched, reasonOf } from './transaction-reading.ts'
 
 export interface RelayLimits {
   /** Connections of one destination at the same time. Default 20. */
@@ -481,33 +475,6 @@ const isOwnMachine = (candidate: Candidate, target: Target): boolean =>
 
 const newLabel = { connection: 'new' }
 const reusedLabel = { connection: 'reused' }
-
-/** Lost, or sent away with 421, before MAIL was answered: as if this transaction had never begun. */
-function isUntouched(result: TransactionResult): boolean {
-  const first = result.recipients[0]
-  if (first === undefined || first.kind === 'accepted') return false
-  if (first.kind === 'broken') return !result.answered && !first.mayHaveDelivered
-  return first.reply.code === 421 && (first.stage === 'mail' || first.stage === 'reset')
-}
-
-/** RFC 5321 section 4.5.3.1.10: 452, and 552 from old hosts, to RCPT means "not in this transaction". */
-function isTooMany(result: RecipientResult): boolean {
-  if (result.kind !== 'refused' || result.stage !== 'rcpt') return false
-  const { code, status } = result.reply
-  return (code === 452 || code === 552) && (status === undefined || status.endsWith('.5.3'))
-}
-
-const reasonOf = (result: RecipientResult): string =>
-  result.kind === 'broken' ? result.reason : describeReply(result.reply)
-
-/** The host itself is at fault, not its judgement of us: do not dial it again soon. */
-function isHostDown({ phase, kind }: SessionFailure): boolean {
-  if (phase === 'dial') return true
-  return (
-    (phase === 'greeting' || phase === 'hello') &&
-    (kind === 'lost' || kind === 'timeout' || kind === 'malformed')
-  )
-}
 
 const formatAddress = (address: string): string => (address.includes(':') ? `[${address}]` : address)
 

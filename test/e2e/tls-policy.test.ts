@@ -8,10 +8,10 @@ import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { tlsaRecordFor } from '../../src/auth/dane.ts'
-import type { DnsData } from '../../src/dns/fake-resolver.ts'
+import { createFakeResolver, type DnsData } from '../../src/dns/fake-resolver.ts'
 import { makeSelfSigned, type PemPair } from '../../src/net/certificate.ts'
-import { guardedFetch } from '../../src/net/guarded-fetch.ts'
 import type { ConfigInput } from '../../src/posthouse/config.ts'
+import { createPolicyFetch } from '../../src/posthouse/policy-fetch.ts'
 import { explain } from '../../src/queue/explain.ts'
 import type { HostReport, TimelineEvent } from '../../src/queue/types.ts'
 import type { PolicyFetch } from '../../src/relay/sts-policies.ts'
@@ -350,12 +350,17 @@ describe('DANE', () => {
 })
 
 /** The policy of far.test at an HTTPS server of its own. */
-async function policyServer(world: World, pair: PemPair, page: () => string | undefined) {
+async function policyServer(
+  world: World,
+  pair: PemPair,
+  page: () => string | undefined,
+  type = 'text/plain',
+) {
   const hits: string[] = []
   const https: HttpsServer = createServer({ cert: pair.cert, key: pair.key }, (request, response) => {
     hits.push(`${request.headers.host?.replace(/:\d+$/, '')}${request.url}`)
     const text = page()
-    if (text !== undefined) response.setHeader('content-type', 'text/plain').end(text)
+    if (text !== undefined) response.setHeader('content-type', type).end(text)
   })
   await new Promise<void>((resolve) => https.listen(0, '127.0.0.1', resolve))
   world.onClose(async () => {
@@ -364,18 +369,8 @@ async function policyServer(world: World, pair: PemPair, page: () => string | un
   })
   const address = https.address()
   const port = typeof address === 'object' && address !== null ? address.port : 0
-  const fetchPolicy: PolicyFetch = async (url, signal) => {
-    const at = url.replace(/^https:\/\/[^/]+/, (origin) => `${origin}:${port}`)
-    const body = await guardedFetch(at, {
-      redirectsMax: 0,
-      signal,
-      allowPrivate: true,
-      addressesOf: async () => ['127.0.0.1'],
-    })
-    const chunks: Uint8Array[] = []
-    for await (const chunk of body) chunks.push(chunk)
-    return Buffer.concat(chunks).toString()
-  }
+  const resolver = createFakeResolver({ a: { 'mta-sts.far.test': ['127.0.0.1'] } })
+  const fetchPolicy = createPolicyFetch({ resolver, port, allowPrivate: true })
   return { fetchPolicy, hits }
 }
 
@@ -385,7 +380,13 @@ const record: DnsData = { txt: { '_mta-sts.far.test': ['v=STSv1; id=20260101'] }
 
 async function sts(
   t: TestContext,
-  given: { pair?: PemPair | false; page?: () => string | undefined; pagePair?: PemPair; more?: DnsData },
+  given: {
+    pair?: PemPair | false
+    page?: () => string | undefined
+    pagePair?: PemPair
+    type?: string
+    more?: DnsData
+  },
 ) {
   const world = World.for(t)
   const receiver = await far(world, given.pair === false ? undefined : (given.pair ?? mxPair))
@@ -394,6 +395,7 @@ async function sts(
     world,
     given.pagePair ?? pagePair,
     given.page ?? (() => policy('enforce')),
+    given.type,
   )
   const data = zone(port, { secure: [], more: { ...record, ...given.more } })
   const { server, dns } = await sender(world, port, data, {}, fetchPolicy)
@@ -464,6 +466,12 @@ describe('MTA-STS', () => {
     const { server } = await sts(t, { pair: otherPair, pagePair: strangePage })
     const seen = await outcome(server, 'delivered')
     assert.match(seen.policy, /^relay\.tls: may \(.*MTA-STS policy cannot be fetched/)
+  })
+
+  it('a page that is no plain text is no policy', async (t) => {
+    const { server } = await sts(t, { pair: otherPair, type: 'text/html' })
+    const seen = await outcome(server, 'delivered')
+    assert.match(seen.policy, /^relay\.tls: may \(.*not text\/plain, but text\/html/)
   })
 
   it('a policy server that is silent costs its deadline, once', async (t) => {
