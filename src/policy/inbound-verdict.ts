@@ -24,6 +24,8 @@ export interface CheckVerdict {
   readonly reason: string
   /** What it asks for, where no rule says otherwise. Absent: it only informs. */
   readonly advice?: Exclude<InboundAction, 'accept'>
+  /** It asks that the message is taken and thrown away. */
+  readonly discards?: true
   /** The words to answer with, where the check has its own. */
   readonly reply?: VerdictReply
   readonly data?: { readonly [key: string]: Json | undefined }

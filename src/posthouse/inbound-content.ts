@@ -22,7 +22,6 @@ import {
   clamdVerdict,
   failedCheck,
   failureWords,
-  type MilterVerdict,
   rspamdVerdict,
 } from './inbound-scanners.ts'
 import { checkStep, type InboundSession } from './inbound-session.ts'
@@ -50,7 +49,7 @@ export interface ContentInput {
 }
 
 interface Scanned {
-  readonly verdicts: readonly MilterVerdict[]
+  readonly verdicts: readonly CheckVerdict[]
   readonly header: Buffer
   readonly body: HeldBody
   readonly addRecipients: readonly string[]
@@ -116,7 +115,7 @@ export class InboundContent {
       session.logRefusal(whole, verdicts, input.id)
       return { kind: 'refuse', reply: session.replyTo(whole) }
     }
-    const discards = scanned.verdicts.some((verdict) => verdict.discards === true)
+    const discards = verdicts.some((verdict) => verdict.discards === true)
     const reversePath = this.#reversePath(scanned.from)
     if (whole.action === 'accept' && !discards && checks.firstTime !== undefined && session.isJudged)
       verdicts.push(await checks.firstTime.check(session.reversePath?.text ?? '', session.gone.signal))
@@ -246,8 +245,8 @@ export class InboundContent {
     { onFailure, timeoutMs }: ScannerConfig,
     breaker: Breaker,
     outer: AbortSignal,
-    work: (signal: AbortSignal) => Promise<MilterVerdict>,
-  ): Promise<MilterVerdict> {
+    work: (signal: AbortSignal) => Promise<CheckVerdict>,
+  ): Promise<CheckVerdict> {
     if (!breaker.allow()) return failedCheck(check, undefined, 'not asked: it failed repeatedly', onFailure)
     const timed = await withinDeadline(this.#session.checks.options.clock, timeoutMs, work, outer)
     breaker.report(timed.kind === 'done')

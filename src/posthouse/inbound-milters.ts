@@ -12,13 +12,7 @@ import type { SessionInfo } from '../server/session.ts'
 import type { MailParameters, ReversePath } from '../smtp/envelope.ts'
 import type { MilterConfig } from './config-inbound.ts'
 import { canonicalBody, type HeldBody } from './inbound-held.ts'
-import {
-  applyMilterChanges,
-  failedCheck,
-  failureWords,
-  type MilterVerdict,
-  milterVerdict,
-} from './inbound-scanners.ts'
+import { applyMilterChanges, failedCheck, failureWords, milterVerdict } from './inbound-scanners.ts'
 import { version } from './version.ts'
 
 export interface MilterPart {
@@ -48,7 +42,7 @@ interface One {
 export interface MilteredMessage {
   readonly header: Buffer
   readonly body: HeldBody
-  readonly verdicts: readonly MilterVerdict[]
+  readonly verdicts: readonly CheckVerdict[]
   readonly addRecipients: readonly string[]
   readonly deleteRecipients: readonly string[]
   readonly from: string | undefined
@@ -69,7 +63,7 @@ export class SessionMilters {
     reversePath: ReversePath,
     parameters: MailParameters,
     clientName: string | undefined,
-  ): Promise<readonly MilterVerdict[]> {
+  ): Promise<readonly CheckVerdict[]> {
     this.#setMacros(reversePath, parameters, clientName)
     for (const one of this.#all) one.isOut = false
     return this.#each('MAIL', async (one, signal) => {
@@ -80,7 +74,7 @@ export class SessionMilters {
     })
   }
 
-  rcpt(address: string): Promise<readonly MilterVerdict[]> {
+  rcpt(address: string): Promise<readonly CheckVerdict[]> {
     this.#macros.set('{rcpt_addr}', address)
     this.#macros.set('{rcpt_host}', address.slice(address.lastIndexOf('@') + 1))
     this.#macros.set('{rcpt_mailer}', 'smtp')
@@ -89,7 +83,7 @@ export class SessionMilters {
     )
   }
 
-  data(id: string): Promise<readonly MilterVerdict[]> {
+  data(id: string): Promise<readonly CheckVerdict[]> {
     this.#macros.set('i', id)
     return this.#each('DATA', async ({ session }, signal) => session?.data(this.#macros, signal))
   }
@@ -97,7 +91,7 @@ export class SessionMilters {
   /** In order, each sees what those before it made of the message. Ends with the first that refuses it. */
   async message(header: Buffer, body: HeldBody, outer: AbortSignal): Promise<MilteredMessage> {
     let current = { header, body }
-    const verdicts: MilterVerdict[] = []
+    const verdicts: CheckVerdict[] = []
     const addRecipients: string[] = []
     const deleteRecipients: string[] = []
     let from: string | undefined
@@ -155,8 +149,8 @@ export class SessionMilters {
   async #each(
     stage: string,
     ask: (one: One, signal: AbortSignal) => Promise<MilterReply | undefined>,
-  ): Promise<readonly MilterVerdict[]> {
-    const verdicts: MilterVerdict[] = []
+  ): Promise<readonly CheckVerdict[]> {
+    const verdicts: CheckVerdict[] = []
     for (const one of this.#all) {
       if (one.isOut || (stage !== 'MAIL' && one.session === undefined)) continue
       if (stage === 'MAIL' && one.session?.isOpen !== true && !one.part.breaker.allow()) {

@@ -35,12 +35,7 @@ export function failedCheck(
 export const failureWords = (cause: unknown): string =>
   cause instanceof ScanFailure || cause instanceof Error ? cause.message : String(cause)
 
-export interface MilterVerdict extends CheckVerdict {
-  /** The message is taken and goes nowhere. */
-  readonly discards?: true
-}
-
-export function milterVerdict(name: string, stage: string, reply: MilterReply): MilterVerdict {
+export function milterVerdict(name: string, stage: string, reply: MilterReply): CheckVerdict {
   const base = { check: 'milter', name, result: reply.kind, reason: `at ${stage}` }
   switch (reply.kind) {
     case 'continue':
@@ -143,7 +138,7 @@ export function applyMilterChanges(edit: HeaderEdit, changes: readonly MilterCha
 }
 
 /** What each of rspamd's actions asks for here. 'greylist' is only noted: its own module says 'soft reject'. */
-export function rspamdVerdict(verdict: RspamdVerdict): MilterVerdict {
+export function rspamdVerdict(verdict: RspamdVerdict): CheckVerdict {
   const { action, score, requiredScore, symbols, smtpMessage } = verdict
   const words = foreignText(smtpMessage)
   const base = {
