@@ -95,7 +95,7 @@ export function dkimSchema(path: z.ZodType<string>): z.ZodType<DkimConfig> {
       if (found.findIndex((other) => other.selector === one.selector) !== index)
         note([index], `has the same selector as another key: '${one.selector}'`)
     })
-    return found.length === 0 ? fail('must name at least one key: { selector, file }') : found
+    return all.length === 0 ? fail('must name at least one key: { selector, file }') : found
   })
   const keys = inside((input, part, note) => {
     const table = part(byDomain(files, undefined), input)
