@@ -2,7 +2,9 @@
 // RFC 7672 (DANE), RFC 8461 (MTA-STS), RFC 8689 (REQUIRETLS, TLS-Required).
 
 import assert from 'node:assert/strict'
-import { writeFileSync } from 'node:fs'
+import { execFileSync, spawnSync } from 'node:child_process'
+import { createHash, X509Certificate } from 'node:crypto'
+import { readFileSync, writeFileSync } from 'node:fs'
 import { createServer, type Server as HttpsServer } from 'node:https'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -93,6 +95,41 @@ async function sender(
     { fetchPolicy },
   )
   return { server, dns }
+}
+
+const senderAt = (world: World, port: number, dns: string): Promise<Server> =>
+  world.server({ delivery: { port }, dns: { servers: [dns], timeout: '300ms' } }, {}, 'second')
+
+/** A certificate by an authority of its own, and the chain as a server shows it. `again`: by the one that the folder has. */
+function issue(
+  folder: string,
+  name: string,
+  again?: string,
+): { readonly pair: PemPair; readonly authority: string } {
+  const openssl = (...args: string[]): void =>
+    void execFileSync('openssl', args, { cwd: folder, stdio: ['ignore', 'ignore', 'pipe'] })
+  const ec = ['-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes']
+  if (again === undefined)
+    openssl(
+      'req',
+      '-x509',
+      ...ec,
+      '-days',
+      '30',
+      '-subj',
+      '/CN=authority',
+      '-keyout',
+      'ca.key',
+      '-out',
+      'ca.crt',
+    )
+  openssl('req', ...ec, '-subj', `/CN=${name}`, '-keyout', 'leaf.key', '-out', 'leaf.csr')
+  writeFileSync(join(folder, 'leaf.ext'), `subjectAltName=DNS:${name}\n`)
+  const by = ['-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '30', '-extfile', 'leaf.ext']
+  openssl('x509', '-req', '-in', 'leaf.csr', ...by, '-out', 'leaf.crt')
+  const read = (file: string): string => readFileSync(join(folder, file), 'utf8')
+  const authority = read('ca.crt')
+  return { pair: { cert: `${read('leaf.crt')}${authority}`, key: read('leaf.key') }, authority }
 }
 
 const lastHost = ({ data }: TimelineEvent): HostReport =>
@@ -295,6 +332,27 @@ async function play(t: TestContext, one: Case): Promise<void> {
 
 describe('DANE', () => {
   for (const one of daneCases) it(one.title, (t) => play(t, one))
+
+  const lacksOpenssl = spawnSync('openssl', ['version']).status !== 0 && 'openssl is not installed'
+  it('usage 2: an authority of their own, which the server shows with its certificate', {
+    skip: lacksOpenssl,
+  }, async (t) => {
+    const world = World.for(t)
+    const { pair, authority } = issue(world.folder, 'mx.far.test')
+    const receiver = await far(world, pair)
+    const port = await receiver.port('mx')
+    const digest = createHash('sha256').update(new X509Certificate(authority).raw).digest('hex')
+    const data = zone(port, { tlsa: [`2 0 1 ${digest}`] })
+    const { server, dns } = await sender(world, port, data)
+    assert.match((await outcome(server, 'delivered')).policy, /^DANE/)
+    // Its name counts, unlike with usage 3.
+    const { pair: strange } = issue(world.folder, 'mx.strange.test', authority)
+    const other = await far(world, strange, 'other')
+    const otherPort = await other.port('mx')
+    dns.setData(zone(otherPort, { tlsa: [`2 0 1 ${digest}`] }))
+    const second = await senderAt(world, otherPort, dns.address)
+    assert.match((await outcome(second, 'deferred')).reason, /DANE: the certificate has another name/)
+  })
 
   it('the first host has the wrong key, the second the right one', async (t) => {
     const world = World.for(t)
