@@ -193,31 +193,20 @@ export class Run {
   end(trouble: Trouble | undefined): Carried {
     if (trouble !== undefined) {
       const { phase, status, text, problem, reply, host } = trouble
-      for (let i = 0; i < this.#recipients.length; i++)
-        this.#set(i, {
-          status,
-          text,
-          phase,
-          mayHaveDelivered: false,
-          ...(reply !== undefined && { reply }),
-          ...(problem !== undefined && { problem }),
-          ...(host !== undefined && { host }),
-        })
+      const said = {
+        status,
+        text,
+        phase,
+        mayHaveDelivered: false,
+        ...(reply !== undefined && { reply }),
+        ...(problem !== undefined && { problem }),
+        ...(host !== undefined && { host }),
+      }
+      for (let i = 0; i < this.#recipients.length; i++) this.#set(i, said)
       // A message without recipients is no message: `open` says it this way.
       if (this.#recipients.length === 0)
         return {
-          replies: [
-            {
-              recipient: '',
-              status,
-              text,
-              phase,
-              mayHaveDelivered: false,
-              ...(reply !== undefined && { reply }),
-              ...(problem !== undefined && { problem }),
-              ...(host !== undefined && { host }),
-            },
-          ],
+          replies: [{ recipient: '', ...said }],
           transcript: trouble.transcript,
           tokenProblem: trouble.tokenProblem,
           cause: trouble.cause,

@@ -30,7 +30,7 @@ import {
   withoutUndefined,
 } from './option-checks.ts'
 import { findService, type MailService, serviceOfHost } from './services.ts'
-import { defaultTimeouts, type SessionTimeouts } from './session.ts'
+import { defaultTimeouts, type SessionTimeouts } from './session-options.ts'
 
 /** An OAuth 2.0 access token. `expiresAt` (epoch ms): it is asked for anew a minute before; absent: kept until refused. */
 export interface AccessToken {

@@ -3,8 +3,9 @@ import { it } from 'node:test'
 import { MemoryNetwork } from '../testing/memory-network.ts'
 import { ScriptedPeer } from '../testing/scripted-peer.ts'
 import { VirtualClock } from '../testing/virtual-clock.ts'
+import { openSession } from './open-session.ts'
 import { SessionPool } from './pool.ts'
-import { type ClientSession, openSession } from './session.ts'
+import type { ClientSession } from './session.ts'
 
 const never = new AbortController().signal
 

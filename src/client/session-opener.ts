@@ -13,7 +13,9 @@ import { loginChooser, type MailerAuthOptions, TokenKeeper } from './mailer-auth
 import type { SendPhase, TransportErrorCode } from './mailer-errors.ts'
 import type { MailerAuth, MailerTls, TranscriptLine } from './mailer-options.ts'
 import type { MxResult } from './mx-result.ts'
-import { type ClientSession, openSession, type SessionFailure, type SessionTimeouts } from './session.ts'
+import { openSession } from './open-session.ts'
+import type { ClientSession } from './session.ts'
+import type { SessionFailure, SessionTimeouts } from './session-options.ts'
 
 export interface SessionOpenerOptions {
   readonly clock: Clock

@@ -1,177 +1,17 @@
-// Owns a client session: dials, drives the client machine over a Connection, keeps its deadlines, falls back to plain
-// text on a fresh connection where the policy allows, sends transactions one after the other. It chooses no host, keeps
-// no pool, retries nothing.
-// RFC 5321 section 4.5.3.2 (time limits), RFC 3207 (STARTTLS), RFC 7435 (opportunistic security).
+// Owns a client session: drives the client machine over a Connection, keeps its deadlines, sends transactions one after
+// the other. It dials nothing (open-session.ts), keeps no pool, retries nothing.
+// RFC 5321 section 4.5.3.2 (time limits).
 
 import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
-import {
-  type ClientTlsOptions,
-  type Connection,
-  type ConnectionHandler,
-  type Dialer,
-  type TlsInfo,
-  TransportFailure,
-  type TransportFailureCode,
-} from '../base/connection.ts'
+import type { Connection, ConnectionHandler, TlsInfo } from '../base/connection.ts'
 import type { Capabilities } from '../smtp/capabilities.ts'
-import {
-  ClientMachine,
-  type ClientMachineOptions,
-  type ClientWait,
-  type OpenFailure,
-} from '../smtp/client-machine.ts'
+import { ClientMachine, type ClientWait } from '../smtp/client-machine.ts'
 import type { Transaction, TransactionResult } from '../smtp/transaction.ts'
 import { AbortFan } from './abort-fan.ts'
-import { dialRace } from './dial-race.ts'
-
-/** Milliseconds for each wait; a timer starts anew with each whole reply and each piece of body sent. */
-export type SessionTimeouts = Readonly<Record<ClientWait, number>> & {
-  readonly connect: number
-  readonly tls: number
-}
-
-const minute = 60_000
-
-/** RFC 5321 section 4.5.3.2; what it does not name is ours. `quit` is how long we wait for a polite goodbye. */
-export const defaultTimeouts: SessionTimeouts = {
-  connect: 30_000,
-  tls: minute,
-  greeting: 5 * minute,
-  hello: 5 * minute,
-  startTls: 2 * minute,
-  auth: 2 * minute,
-  mail: 5 * minute,
-  rcpt: 5 * minute,
-  dataInit: 2 * minute,
-  dataBlock: 3 * minute,
-  dataEnd: 10 * minute,
-  quit: 5_000,
-}
-
-export interface OpenOptions {
-  readonly dialer: Dialer
-  readonly clock: Clock
-  readonly protocol: 'smtp' | 'lmtp'
-  /** What we call ourselves in EHLO. */
-  readonly hostname: string
-  /** IP address. */
-  readonly address: string
-  /** Others of the same host: tried beside it once it has not answered for `headStartMs`, and when it fails. */
-  readonly alternatives?: readonly string[]
-  /** Default 2 s. */
-  readonly headStartMs?: number
-  readonly port: number
-  /** Name for SNI and for the certificate; the address where absent. */
-  readonly servername?: string
-  /** none: never. may: when offered, certificate not judged. must: or no session. verify: with a valid certificate. */
-  readonly tls: 'none' | 'may' | 'must' | 'verify'
-  /** What the certificates have to stand up to beside or instead of `verify`; the handshake fails with its words. */
-  readonly judgeTls?: NonNullable<ClientTlsOptions['judge']>
-  /** TLS from the first byte. */
-  readonly implicitTls?: boolean
-  /** Extra trusted certificates, PEM. */
-  readonly ca?: string | readonly string[]
-  readonly chooseAuth?: ClientMachineOptions['chooseAuth']
-  readonly timeouts?: Partial<SessionTimeouts>
-  readonly localAddress?: string
-  readonly bdatBytesMin?: number
-  /** Told of every line of the conversation, credentials masked. */
-  readonly onLine?: ClientMachineOptions['onLine']
-}
-
-/** Why no session came to be. */
-export interface SessionFailure {
-  readonly phase: 'dial' | OpenFailure['phase']
-  readonly kind: OpenFailure['kind']
-  /** For kind 'dial' phases: what the network said. */
-  readonly code?: TransportFailureCode
-  readonly reason: string
-  readonly reply?: OpenFailure['reply']
-  readonly transcript: readonly string[]
-}
-
-export type OpenResult = (
-  | { readonly ok: true; readonly session: ClientSession }
-  | { readonly ok: false; readonly failure: SessionFailure }
-) & {
-  /** Who answered, where somebody did. */
-  readonly address?: string
-  /** Addresses that could not be connected to. */
-  readonly unreachable?: readonly string[]
-}
+import { clientTls, type OpenOptions, type OpenResult, type SessionTimeouts } from './session-options.ts'
 
 const fan = new AbortFan()
-
-/** Opens a session; never rejects for what the peer or the network does. */
-export async function openSession(options: OpenOptions, signal: AbortSignal): Promise<OpenResult> {
-  const first = await openOnce(options, signal, options.tls === 'none')
-  if (first.ok || options.tls !== 'may' || options.implicitTls === true || signal.aborted) return first
-  const { phase, kind } = first.failure
-  const broken = kind === 'tls' || kind === 'malformed' || kind === 'lost'
-  if (phase !== 'startTls' || !broken) return first
-  // RFC 7435 section 3: the policy allows plain text; what a broken handshake left behind is not worth keeping.
-  const plain = { ...options, address: first.address ?? options.address, alternatives: [] }
-  const second = await openOnce(plain, signal, true)
-  if (second.ok) {
-    second.session.tlsProblem = first.failure.reason
-    return second
-  }
-  const transcript = [...first.failure.transcript, '-- again without TLS', ...second.failure.transcript]
-  return { ...second, failure: { ...second.failure, transcript } }
-}
-
-async function openOnce(options: OpenOptions, signal: AbortSignal, plain: boolean): Promise<OpenResult> {
-  if (signal.aborted) return { ok: false, failure: dialFailure(new TransportFailure('aborted', 'stopped')) }
-  const timeouts = { ...defaultTimeouts, ...options.timeouts }
-  const addresses = [options.address, ...(options.alternatives ?? [])]
-  const dial = (address: string, abort: AbortSignal): Promise<Connection> =>
-    options.dialer.dial({
-      host: address,
-      port: options.port,
-      timeoutMs: timeouts.connect,
-      signal: abort,
-      ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
-      ...(options.implicitTls === true && { tls: clientTls(options, timeouts) }),
-    })
-  if (addresses.length === 1) {
-    let connection: Connection
-    try {
-      connection = await dial(options.address, signal)
-    } catch (error) {
-      return { ok: false, failure: dialFailure(error), unreachable: addresses }
-    }
-    const opened = await new ClientSession(connection, options, timeouts, plain).open(signal)
-    return { ...opened, address: options.address }
-  }
-  const { clock, headStartMs = 2_000 } = options
-  const { won, failures } = await dialRace({ clock, addresses, headStartMs, signal, dial })
-  const unreachable = failures.map((one) => one.address)
-  if (won === undefined) return { ok: false, failure: dialFailure(failures.at(-1)?.error), unreachable }
-  const reached = { ...options, address: won.address }
-  const opened = await new ClientSession(won.connection, reached, timeouts, plain).open(signal)
-  return { ...opened, address: won.address, unreachable }
-}
-
-function dialFailure(error: unknown): SessionFailure {
-  const failure =
-    error instanceof TransportFailure
-      ? error
-      : new TransportFailure('other', 'connection failed', { cause: error })
-  const kind =
-    failure.code === 'tls' || failure.code === 'timeout' || failure.code === 'aborted' ? failure.code : 'lost'
-  return { phase: 'dial', kind, code: failure.code, reason: failure.message, transcript: [] }
-}
-
-const clientTls = (options: OpenOptions, timeouts: SessionTimeouts) =>
-  ({
-    kind: 'client',
-    servername: options.servername ?? options.address,
-    verify: options.tls === 'verify',
-    timeoutMs: timeouts.tls,
-    ...(options.ca !== undefined && { ca: options.ca }),
-    ...(options.judgeTls !== undefined && { details: true, judge: options.judgeTls }),
-  }) as const
 
 /** Where the body comes from when the transaction does not hold it. */
 export type BodyStream = (signal: AbortSignal) => AsyncIterable<Uint8Array>
@@ -281,7 +121,7 @@ export class ClientSession implements ConnectionHandler {
     return this.#machine.transcript.format()
   }
 
-  /** Used once, by {@link openSession}. */
+  /** Used once, by `openSession`. */
   open(signal: AbortSignal): Promise<OpenResult> {
     const stopWatching = fan.add(signal, () => this.#fail('aborted', 'stopped'))
     return new Promise((resolve) => {

@@ -3,7 +3,7 @@
 // RFC 5321 section 5.1, 6531 section 3.6, 7504 (521), 7505 (null MX).
 
 import type { MxHost, MxOrigin, MxResult } from '../client/mx-result.ts'
-import type { SessionFailure } from '../client/session.ts'
+import type { SessionFailure } from '../client/session-options.ts'
 import type { Outcome } from '../queue/types.ts'
 import type { HostProblem } from './host-health.ts'
 import { type Deferred, deferred, type Failed, failed } from './outcome.ts'

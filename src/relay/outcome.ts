@@ -1,7 +1,7 @@
 // Owns the translation of what hosts said, or did not say, into the queue's outcomes: one status, one reason.
 // RFC 3463 (status codes), RFC 5321 section 4.2.1 (what 4xx and 5xx mean).
 
-import type { SessionFailure } from '../client/session.ts'
+import type { SessionFailure } from '../client/session-options.ts'
 import type { Outcome } from '../queue/types.ts'
 import { describeReply, type Reply } from '../smtp/reply.ts'
 import type { RecipientResult } from '../smtp/transaction.ts'

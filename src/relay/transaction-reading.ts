@@ -1,7 +1,7 @@
 // Owns what one transaction's results, and a session that did not come to be, say about the session and its host. Pure.
 // RFC 5321 sections 3.8, 4.2.4.2 (421) and 4.5.3.1.10 (too many recipients).
 
-import type { SessionFailure } from '../client/session.ts'
+import type { SessionFailure } from '../client/session-options.ts'
 import { describeReply } from '../smtp/reply.ts'
 import type { RecipientResult, TransactionResult } from '../smtp/transaction.ts'
 
