@@ -29,6 +29,8 @@ export const session = shape<api.SessionView>(
       hostname: text,
       mode: text,
       product: z.enum(['server', 'catcher']),
+      canRelease: optional(z.boolean()),
+      releaseAllow: optional(z.array(text)),
     }),
   }),
 )
@@ -147,6 +149,24 @@ export const delivery = shape<api.DeliveryView>(
     lastStatus: optional(text),
     lastAttemptAt: optional(at),
     explanation: text,
+    waiting: optional(
+      z.strictObject({
+        kind: z.enum([
+          'held',
+          'greylisted',
+          'deferred',
+          'destination-down',
+          'slot',
+          'attempting',
+          'settling',
+        ]),
+        heldBy: optional(text),
+        heldReason: optional(text),
+        askedToWait: optional(z.boolean()),
+        mayHaveDelivered: optional(z.boolean()),
+        down: optional(z.strictObject({ since: at, failureCount: count, lastError: text, probeAt: at })),
+      }),
+    ),
   }),
 )
 
@@ -260,6 +280,7 @@ export const destinations = shape<api.DestinationsView>(
         lastError: optional(text),
         blockedUntil: optional(at),
         failureCount: count,
+        limits: z.strictObject({ connectionsMax: count, recipientsPerMessageMax: count }).optional(),
         history: z.strictObject({ delivered: perMinute, deferred: perMinute, failed: perMinute }),
       }),
     ),

@@ -76,6 +76,8 @@ export interface DomainInput {
 /** Sends caught mail on to real addresses. @throws ControlError 'invalid' for an address that the allow-list has not */
 export interface Releaser {
   release(messageId: string, to: readonly string[], by: string): Promise<{ readonly id: string }>
+  /** Patterns that an address must fit; none: any address. */
+  readonly allow?: readonly string[]
 }
 
 export interface ApiOptions {
@@ -131,6 +133,8 @@ export interface ApiParts {
   }
   /** Attempts under way to a destination. */
   activeCount(destination: string): number
+  /** What holds for each destination that is relayed to; absent where nothing is. */
+  readonly relayLimits?: { readonly connectionsMax: number; readonly recipientsPerMessageMax: number }
   stats(minutes: number): Promise<StatsView>
   accounts(): readonly AccountItem[]
   readonly domains: Domains

@@ -3,6 +3,7 @@
 // Times are epoch milliseconds, sizes bytes. Errors are problem documents (RFC 9457, problem.ts).
 
 import type { FaultRule } from '../policy/fault-rules.ts'
+import type { Waiting } from '../queue/explain.ts'
 import type { MailboxCounts, MailCounts, MailSummary } from '../store/mail-view.ts'
 
 export type { Fault, FaultMatch, FaultRule, FaultRuleInput, FaultStage } from '../policy/fault-rules.ts'
@@ -25,6 +26,10 @@ export interface SessionView {
     readonly hostname: string
     readonly mode: string
     readonly product: 'server' | 'catcher'
+    /** Kept mail can be sent on to real addresses (POST /v1/messages/:id/release with `to`). */
+    readonly canRelease?: boolean
+    /** Patterns with `*` that such an address must fit; absent: any address. */
+    readonly releaseAllow?: readonly string[]
   }
 }
 
@@ -246,6 +251,25 @@ export interface DeliveryView {
   readonly lastAttemptAt?: number
   /** Why it waits, in plain sentences. */
   readonly explanation: string
+  /** The same for programs. */
+  readonly waiting?: WaitingView
+}
+export interface WaitingView {
+  readonly kind: Waiting
+  readonly heldBy?: string
+  readonly heldReason?: string
+  /** The other side said how long to wait; else waits grow with each attempt. */
+  readonly askedToWait?: boolean
+  /** A connection was lost behind the whole message: it may arrive twice. */
+  readonly mayHaveDelivered?: boolean
+  /** With 'destination-down'. */
+  readonly down?: {
+    readonly since: number
+    readonly failureCount: number
+    readonly lastError: string
+    /** When one delivery probes it. */
+    readonly probeAt: number
+  }
 }
 /** GET /v1/queue?destination=&domain=&state=&limit=&cursor= */
 export interface QueueList {
@@ -266,10 +290,13 @@ export interface DestinationView {
   readonly active: number
   readonly held: number
   readonly nextDueAt?: number
+  /** When the oldest message that waits or is held there was received. */
   readonly oldestAt?: number
   readonly lastError?: string
   readonly blockedUntil?: number
   readonly failureCount: number
+  /** At once: connections, and recipients in one transaction. */
+  readonly limits?: { readonly connectionsMax: number; readonly recipientsPerMessageMax: number }
   /** Per minute, the last 60, oldest first. */
   readonly history: {
     readonly delivered: readonly number[]

@@ -28,6 +28,10 @@ export function sessionRoutes({ parts, sessions, gate }: Services): readonly Api
         hostname: authenticated ? options.hostname : '',
         mode: options.mode,
         product: options.product,
+        ...(authenticated && {
+          canRelease: parts.releaser !== undefined,
+          ...((parts.releaser?.allow ?? []).length > 0 && { releaseAllow: parts.releaser?.allow ?? [] }),
+        }),
       },
     }
   }

@@ -1,12 +1,12 @@
 // Owns the timeline of a message in sentences: each event as one line for people, and its live deliveries with the reason
 // why they wait. Pure.
 
-import { formatDeliveryId } from '../base/id.ts'
-import { explain } from '../queue/explain.ts'
+import { formatDeliveryId, parseDeliveryId } from '../base/id.ts'
+import { type DeliveryExplanation, explain } from '../queue/explain.ts'
 import type { DestinationState } from '../queue/store.ts'
 import type { Delivery, Message, TimelineEvent } from '../queue/types.ts'
 
-import type { DeliveryView } from './api-types.ts'
+import type { DeliveryView, WaitingView } from './api-types.ts'
 
 export interface ExplainContext {
   readonly now: number
@@ -36,6 +36,34 @@ export function toDeliveryView(
     ...(delivery.lastStatus !== undefined && { lastStatus: delivery.lastStatus }),
     ...(delivery.lastAttemptAt !== undefined && { lastAttemptAt: delivery.lastAttemptAt }),
     explanation: told?.text ?? '',
+    ...(told !== undefined && { waiting: toWaitingView(told, events, context.now) }),
+  }
+}
+
+function toWaitingView(
+  told: DeliveryExplanation,
+  events: readonly TimelineEvent[],
+  now: number,
+): WaitingView {
+  const { seq } = parseDeliveryId(told.deliveryId) ?? {}
+  const last = (kind: TimelineEvent['kind']): TimelineEvent | undefined =>
+    events.findLast((event) => event.kind === kind && event.seq === seq)
+  const held = told.waiting === 'held' ? last('held')?.data : undefined
+  const state = told.destinationState
+  return {
+    kind: told.waiting,
+    ...(word(held?.by) !== '' && { heldBy: word(held?.by) }),
+    ...(word(held?.reason) !== '' && { heldReason: word(held?.reason) }),
+    ...(last('deferred')?.data.why === 'asked to wait' && { askedToWait: true }),
+    ...(told.mayHaveDelivered && { mayHaveDelivered: true }),
+    ...(state !== undefined && {
+      down: {
+        since: state.downSince,
+        failureCount: state.failureCount,
+        lastError: state.lastError,
+        probeAt: Math.max(state.blockedUntil, now),
+      },
+    }),
   }
 }
 

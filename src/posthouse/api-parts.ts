@@ -98,6 +98,12 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
     submit: (submission) => submitFor(options.submitter, submission),
     history: (destination) => traffic.history(destination),
     activeCount: (destination) => traffic.activeCount(destination),
+    ...(config.delivery.mode === 'relay' && {
+      relayLimits: {
+        connectionsMax: config.relay.connectionsPerDestination,
+        recipientsPerMessageMax: config.relay.recipientsPerMessage,
+      },
+    }),
     domains: options.domains,
     ...(options.domainDns !== undefined && { domainDns: options.domainDns }),
     reroute: (filter, to, by) => reroute(options, filter, to, by),
@@ -118,7 +124,7 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
     checks: checkMessage,
     checkLinks: (urls, gone) => checkLinks({ clock, allowPrivate: config.api.allowPrivateUrls }, urls, gone),
     ...(faults !== undefined && { faults }),
-    ...(release !== undefined && { releaser: { release } }),
+    ...(release !== undefined && { releaser: { release, allow: config.capture.release.allow } }),
   }
 }
 
