@@ -7,7 +7,7 @@ import type { Random } from '../base/random.ts'
 import { BearerClient } from '../sasl/bearer.ts'
 import { createClientExchange, SaslError } from '../sasl/client-exchange.ts'
 import { CramMd5Client } from '../sasl/cram-md5.ts'
-import type { AuthExchange } from '../smtp/client-machine.ts'
+import type { AuthExchange } from '../smtp/client-events.ts'
 import type { TalkSession } from './talk-session.ts'
 import { failed, type TalkStep } from './talk-step.ts'
 

@@ -4,7 +4,7 @@
 import type { TlsInfo } from '../base/connection.ts'
 import type { Random } from '../base/random.ts'
 import { chooseClientExchange, type SaslCredentials } from '../sasl/client-exchange.ts'
-import type { AuthExchange } from '../smtp/client-machine.ts'
+import type { AuthExchange } from '../smtp/client-events.ts'
 
 export interface AuthChooserOptions {
   /** Without TLS too. */

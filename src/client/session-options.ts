@@ -3,7 +3,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { ClientTlsOptions, Dialer, TransportFailureCode } from '../base/connection.ts'
-import type { ClientMachineOptions, ClientWait, OpenFailure } from '../smtp/client-machine.ts'
+import type { ClientMachineOptions, ClientWait, OpenFailure } from '../smtp/client-events.ts'
 import type { ClientSession } from './session.ts'
 
 /** Milliseconds for each wait; a timer starts anew with each whole reply and each piece of body sent. */

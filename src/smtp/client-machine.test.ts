@@ -2,12 +2,8 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import type { TlsInfo } from '../base/connection.ts'
-import {
-  type AuthExchange,
-  type ClientEvent,
-  ClientMachine,
-  type ClientMachineOptions,
-} from './client-machine.ts'
+import type { AuthExchange, ClientEvent, ClientMachineOptions } from './client-events.ts'
+import { ClientMachine } from './client-machine.ts'
 import { describeReply } from './reply.ts'
 import type { RecipientResult, Transaction, TransactionResult } from './transaction.ts'
 

@@ -6,6 +6,13 @@
 import { assert } from '../base/assert.ts'
 import type { TlsInfo } from '../base/connection.ts'
 import { type Capabilities, noCapabilities, parseCapabilities } from './capabilities.ts'
+import type {
+  AuthExchange,
+  ClientEvent,
+  ClientMachineOptions,
+  ClientWait,
+  OpenFailure,
+} from './client-events.ts'
 import {
   type CommandLine,
   commands,
@@ -13,86 +20,13 @@ import {
   formatAuthResponse,
   formatBdat,
   formatHello,
-  formatMail,
-  formatRcpt,
 } from './command-writer.ts'
 import { canonicalLines, DataEncoder, encodeData, LineRepair } from './data-encoder.ts'
-import type { MailParameters, RcptParameters } from './envelope.ts'
 import { describeReply, isPositive, type Reply } from './reply.ts'
-import { MalformedReply, type ReplyLimits, ReplyParser } from './reply-parser.ts'
-import type { RecipientResult, Transaction, TransactionResult, TransactionStage } from './transaction.ts'
-import { type LineListener, Transcript } from './transcript.ts'
-
-/** One AUTH exchange; throws when the peer's part of it is wrong. */
-export interface AuthExchange {
-  readonly mechanism: string
-  /** Undefined: this mechanism begins with a challenge. */
-  initial(): Uint8Array | undefined
-  respond(challenge: Uint8Array): Uint8Array
-  /** After the 235: throws when the peer did not prove itself (SCRAM). */
-  finish(): void
-}
-
-export interface ClientMachineOptions {
-  readonly protocol: 'smtp' | 'lmtp'
-  /** Host name or address literal for EHLO. */
-  readonly hostname: string
-  /** may: STARTTLS when offered. must: no mail and no password without it. Default 'may'. */
-  readonly startTls?: 'never' | 'may' | 'must'
-  /** The connection is secured from its first byte. */
-  readonly tls?: TlsInfo
-  /**
-   * Chooses an exchange among what is offered, without those refused a moment ago; undefined: none will do, and the
-   * session fails. Absent: no AUTH. A throw (credentials that cannot be sent) fails the session, too.
-   */
-  readonly chooseAuth?: (
-    offered: readonly string[],
-    tls: TlsInfo | undefined,
-    refused: readonly string[],
-  ) => AuthExchange | undefined
-  /** Bodies from this size go by BDAT where DATA would do as well. Default 64 KiB; Infinity: never by choice. */
-  readonly bdatBytesMin?: number
-  readonly replyLimits?: Partial<ReplyLimits>
-  /** Told of every line of the conversation as it happens; content is left out, credentials are masked. */
-  readonly onLine?: LineListener
-}
-
-/** What the driver waits for: each has its time limit (RFC 5321 section 4.5.3.2). */
-export type ClientWait =
-  | 'greeting'
-  | 'hello'
-  | 'startTls'
-  | 'auth'
-  | 'mail'
-  | 'rcpt'
-  | 'dataInit'
-  | 'dataBlock'
-  | 'dataEnd'
-  | 'quit'
-
-/** Why a session could not be opened. */
-export interface OpenFailure {
-  readonly phase: 'greeting' | 'hello' | 'startTls' | 'auth'
-  /**
-   * reply: the peer said no. notOffered: STARTTLS or a usable AUTH mechanism is missing. malformed, lost, timeout,
-   * aborted: as they say. tls: the handshake failed. auth: the exchange itself was wrong.
-   */
-  readonly kind: 'reply' | 'notOffered' | 'malformed' | 'lost' | 'timeout' | 'aborted' | 'tls' | 'auth'
-  readonly reason: string
-  readonly reply?: Reply
-}
-
-export type ClientEvent =
-  /** Upgrade the connection, then call `secured`. */
-  | { readonly kind: 'startTls' }
-  /** Open: `begin` may be called. */
-  | { readonly kind: 'ready' }
-  | { readonly kind: 'refused'; readonly failure: OpenFailure }
-  /** Now the body: `writeBody`, `endBody`. */
-  | { readonly kind: 'body' }
-  | { readonly kind: 'done'; readonly result: TransactionResult }
-  /** Nothing more will be said; drop the connection. */
-  | { readonly kind: 'closed' }
+import { MalformedReply, ReplyParser } from './reply-parser.ts'
+import type { RecipientResult, Transaction, TransactionStage } from './transaction.ts'
+import { stageOf, transactionCommand } from './transaction-commands.ts'
+import { Transcript } from './transcript.ts'
 
 /**
  * greeting, hello (EHLO, HELO or LHLO sent), startTls, securing (the driver has the connection), auth: opening.
@@ -321,7 +255,7 @@ export class ClientMachine {
     assert(transaction.recipients.length > 0, 'a transaction has recipients')
     let text = ''
     const count = this.#groupSize(transaction, this.#choosesBdat(transaction))
-    for (let i = 0; i < count; i++) text += this.#command(transaction, i)
+    for (let i = 0; i < count; i++) text += transactionCommand(this.capabilities, this.#tls, transaction, i)
     this.#next = { transaction, text: text as CommandLine }
     this.#say(text as CommandLine)
   }
@@ -583,32 +517,6 @@ export class ClientMachine {
 
   // A transaction: two positions, sent and replied, over one list of commands
 
-  #mailParameters(transaction: Transaction): MailParameters {
-    const { size, eightBitMime, dsn } = this.capabilities
-    assert(!transaction.smtputf8 || this.capabilities.smtputf8, 'SMTPUTF8 was not announced')
-    const said: { -readonly [K in keyof MailParameters]: MailParameters[K] } = {}
-    if (size && transaction.sizeBytes > 0) said.sizeBytes = transaction.sizeBytes
-    // Deviation: to a host without 8BITMIME an 8-bit body goes as it is, where RFC 6152 section 3 wants it converted or
-    // returned: such hosts pass eight bits in practice, and converting breaks DKIM signatures.
-    if (transaction.body8bit && eightBitMime) said.body = '8BITMIME'
-    if (transaction.smtputf8) said.smtputf8 = true
-    if (transaction.requireTls === true) {
-      assert(this.tls !== undefined && this.capabilities.requireTls, 'REQUIRETLS was not announced over TLS')
-      said.requireTls = true
-    }
-    if (dsn && transaction.ret !== undefined) said.ret = transaction.ret
-    if (dsn && transaction.envid !== undefined) said.envid = transaction.envid
-    return said
-  }
-
-  #command(transaction: Transaction, index: number): CommandLine {
-    if (index === 0) return formatMail(transaction.reversePath, this.#mailParameters(transaction))
-    const recipient = transaction.recipients[index - 1]
-    if (recipient === undefined) return commands.data
-    const parameters: RcptParameters = this.capabilities.dsn ? recipient : {}
-    return formatRcpt(recipient.path, parameters, transaction.smtputf8)
-  }
-
   /** RFC 2920 section 3.1: the whole flight at once where that is announced, else one command. */
   #send() {
     const transaction = this.#transaction
@@ -616,7 +524,8 @@ export class ClientMachine {
     const count = this.#groupSize(transaction, this.#bdat)
     const until = this.capabilities.pipelining ? count : this.#sentCount + 1
     let text = this.#rsetSent && this.capabilities.pipelining ? (commands.rset as string) : ''
-    while (this.#sentCount < until) text += this.#command(transaction, this.#sentCount++)
+    while (this.#sentCount < until)
+      text += transactionCommand(this.capabilities, this.#tls, transaction, this.#sentCount++)
     this.#say(text as CommandLine)
   }
 
@@ -827,6 +736,3 @@ export class ClientMachine {
     this.#events.push({ kind: 'done', result: { recipients, answered } })
   }
 }
-
-const stageOf = (index: number, recipientCount: number): TransactionStage =>
-  index === 0 ? 'mail' : index <= recipientCount ? 'rcpt' : 'data'

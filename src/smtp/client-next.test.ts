@@ -2,7 +2,8 @@
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { type ClientEvent, ClientMachine } from './client-machine.ts'
+import type { ClientEvent } from './client-events.ts'
+import { ClientMachine } from './client-machine.ts'
 import type { Transaction } from './transaction.ts'
 
 const transaction = (name: string, more: Partial<Transaction> = {}): Transaction => ({
