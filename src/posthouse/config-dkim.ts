@@ -1,5 +1,5 @@
-// Owns the sections `dkim` and `publish` of the configuration: which keys sign, how new ones are made and when they change;
-// and what our domains are to say about themselves in DNS. RFC 6376, RFC 8301 section 3.2 (bits), RFC 8461, RFC 9989.
+// Owns the sections `dkim`, `publish` and `forwarding` of the configuration: which keys sign, how new ones are made and when they
+// change; what our domains are to say about themselves in DNS; what happens to mail that aliases send on. RFC 6376, RFC 8301 section 3.2 (bits), RFC 8461, RFC 9989.
 
 import type { z } from 'zod'
 import { parseMailbox } from '../base/address.ts'
@@ -57,6 +57,10 @@ export interface PublishConfig {
   readonly tlsa: boolean
 }
 
+export interface ForwardingConfig {
+  readonly srs: boolean
+}
+
 const day = 24 * 3_600_000
 
 export const dkimDefaults: Required<Input.DkimInput> = {
@@ -76,6 +80,11 @@ export const publishDefaults: Required<Omit<Input.PublishInput, 'spf'>> = {
   mtaStsMaxAge: '7d',
   tlsa: false,
 }
+
+export const forwardingDefaults: Required<Input.ForwardingInput> = { srs: false }
+
+export const forwardingSchema = (): z.ZodType<ForwardingConfig> =>
+  object({ srs: flag } satisfies { readonly [K in keyof Required<Input.ForwardingInput>]: z.ZodType })
 
 const selector = value((input) =>
   typeof input === 'string' && /^[a-z0-9](?:[a-z0-9_.-]{0,61}[a-z0-9])?$/i.test(input)

@@ -244,6 +244,12 @@ export interface PublishInput {
   tlsa?: boolean
 }
 
+/** Mail that aliases of ours send on to others. */
+export interface ForwardingInput {
+  /** Its reverse-path becomes an address of the alias's domain, so that SPF holds; bounces find their way back. Default false. */
+  srs?: boolean
+}
+
 export interface SubmissionInput {
   /** The sender must be an address of the account that logged in. Default true. */
   senderMustMatch?: boolean
@@ -298,6 +304,7 @@ export interface ConfigInput {
   submission?: SubmissionInput
   dkim?: DkimInput
   publish?: PublishInput
+  forwarding?: ForwardingInput
   retention?: RetentionInput
   log?: LogInput
   control?: ControlInput

@@ -14,7 +14,14 @@ import { defaultLimits, type SmtpServerLimits } from '../server/session.ts'
 import type { Config, ConfigContext, HttpListenerConfig, ListenerConfig, TlsConfig } from './config.ts'
 import { apiDefaults, apiSchema } from './config-api.ts'
 import { captureDefaults, captureSchema } from './config-capture.ts'
-import { dkimDefaults, dkimSchema, publishDefaults, publishSchema } from './config-dkim.ts'
+import {
+  dkimDefaults,
+  dkimSchema,
+  forwardingDefaults,
+  forwardingSchema,
+  publishDefaults,
+  publishSchema,
+} from './config-dkim.ts'
 import { domainsSchema } from './config-domains.ts'
 import { inboundDefaults, inboundKeys, inboundSchema } from './config-inbound.ts'
 import type * as Input from './config-input.ts'
@@ -90,6 +97,7 @@ export function configDefaults(): Required<Omit<Input.ConfigInput, 'control'>> {
     submission: { senderMustMatch: true },
     dkim: dkimDefaults,
     publish: publishDefaults,
+    forwarding: forwardingDefaults,
     retention: { timeline: '7d', messagesMax: 1_000_000 },
     log: { level: 'info', pretty: 'auto' },
     stop: { timeout: '30s' },
@@ -119,6 +127,7 @@ export const sectionKeys: Readonly<Record<string, readonly string[]>> = {
   submission: ['senderMustMatch'],
   dkim: Object.keys(dkimDefaults),
   publish: [...Object.keys(publishDefaults), 'spf'],
+  forwarding: Object.keys(forwardingDefaults),
   retention: ['timeline', 'messagesMax'],
   log: ['level', 'pretty'],
   control: ['socket'],
@@ -179,6 +188,7 @@ function configSchema(context: ConfigContext) {
     submission: object({ senderMustMatch: flag } satisfies Shape<Input.SubmissionInput>),
     dkim: dkimSchema(path(context)),
     publish: publishSchema(),
+    forwarding: forwardingSchema(),
     retention: object({
       timeline: duration(0),
       messagesMax: count(0),

@@ -7,7 +7,7 @@ import type { SmtpServerLimits } from '../server/session.ts'
 
 import type { ApiConfig } from './config-api.ts'
 import type { CaptureConfig } from './config-capture.ts'
-import type { DkimConfig, PublishConfig } from './config-dkim.ts'
+import type { DkimConfig, ForwardingConfig, PublishConfig } from './config-dkim.ts'
 import type { InboundConfig } from './config-inbound.ts'
 import type { ConfigInput } from './config-input.ts'
 import { ConfigError, type Mistake } from './config-mistake.ts'
@@ -133,6 +133,7 @@ export interface Config {
   readonly submission: { readonly senderMustMatch: boolean }
   readonly dkim: DkimConfig
   readonly publish: PublishConfig
+  readonly forwarding: ForwardingConfig
   readonly retention: { readonly timelineMs: number; readonly messagesMax: number }
   readonly log: {
     readonly level: 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'

@@ -51,6 +51,7 @@ export class Directory {
   readonly #domains = new Map<string, DomainEntry>()
   readonly #hostname: string | undefined
   #isRouted: (mailbox: Mailbox) => boolean = () => false
+  #returns: (mailbox: Mailbox) => Mailbox | undefined = () => undefined
 
   /** `hostname`: our own name, A-labels, at which `<Postmaster>` and the role addresses are read whether it is one of `domains` or not. */
   constructor(domains: readonly DirectoryDomain[], accounts: readonly DirectoryAccount[], hostname?: string) {
@@ -62,6 +63,11 @@ export class Directory {
   /** Addresses of our domains whose mail goes to a program; they are there without being accounts. */
   setRouted(isRouted: (mailbox: Mailbox) => boolean): void {
     this.#isRouted = isRouted
+  }
+
+  /** Addresses of our domains that stand for a sender whose mail we forwarded (SRS): where mail to them goes back to. */
+  setReturns(returns: (mailbox: Mailbox) => Mailbox | undefined): void {
+    this.#returns = returns
   }
 
   /** Adds or replaces a domain; its accounts stay. */
@@ -117,6 +123,12 @@ export class Directory {
     if (!entry.domain.enabled) return { kind: 'disabled' }
     if (this.#isRouted(mailbox))
       return { kind: 'targets', targets: [{ kind: 'outside', mailbox }], viaAlias: false }
+    const back = this.#returns(mailbox)
+    if (back !== undefined) {
+      // Each step takes a layer off, so that this ends.
+      if (this.isOurs(back.domain)) return this.resolve(back)
+      return { kind: 'targets', targets: [{ kind: 'outside', mailbox: back }], viaAlias: true }
+    }
     const direct = entry.accounts.get(foldLocalPart(mailbox.localPart))
     if (direct?.enabled) {
       return {

@@ -63,7 +63,9 @@ import { createControl } from './control.ts'
 import { Conversations } from './conversations.ts'
 import { DkimKeyring } from './dkim-keyring.ts'
 import { createDkimSigning, ownsAddress } from './dkim-signing.ts'
+import { createForwarding } from './domain-forwarding.ts'
 import { createDomainParts, type DomainParts } from './domain-parts.ts'
+import { Srs, srsSecret } from './domain-srs.ts'
 import { FaultInjector } from './faulty-session.ts'
 import { handIn, handInForControl } from './hand-in.ts'
 import { type HttpListeners, ListenError, openHttpListeners } from './http-listeners.ts'
@@ -166,6 +168,8 @@ class PosthouseServer implements Posthouse {
   #store: Store | undefined
   #accounts: Accounts | undefined
   #keys: DkimKeyring | undefined
+  /** Where `forwarding.srs` is on. */
+  #srs: Srs | undefined
   #queue: Queue | undefined
   #submitter: SubmitterOptions | undefined
   #spool: Spool | undefined
@@ -245,6 +249,11 @@ class PosthouseServer implements Posthouse {
     const keys = new DkimKeyring({ config: config.dkim, documents, clock: this.#clock, log: this.#log })
     await keys.load()
     this.#keys = keys
+    if (config.forwarding.srs && documents !== undefined) {
+      const srs = new Srs({ secret: await srsSecret(documents, this.#shared()), clock: this.#clock })
+      accounts.directory.setReturns((mailbox) => srs.reverse(mailbox))
+      this.#srs = srs
+    }
     const router = new Router({
       mode: config.delivery.mode,
       routes: config.delivery.routes,
@@ -539,7 +548,7 @@ class PosthouseServer implements Posthouse {
 
   #createQueue(store: Store, router: Router, accounts: Accounts): Queue {
     const { config, clock, random, log, metrics } = this.#shared()
-    const relay = this.#signing(this.#createRelay(router, store), accounts)
+    const relay = this.#forwarding(this.#signing(this.#createRelay(router, store), accounts), accounts)
     const local = createLocalTransport({
       clock,
       accountFor: (delivery) => accounts.accountFor(delivery.recipient),
@@ -572,6 +581,13 @@ class PosthouseServer implements Posthouse {
       route: (recipient) => routeReport(recipient, accounts, router, this.#inbound),
       onFatal: (cause) => this.#fatal(cause instanceof Error ? cause : new Error(String(cause))),
     })
+  }
+
+  /** What aliases send on to others has a sender of ours on its way to the relay. */
+  #forwarding(relay: Transport, accounts: Accounts): Transport {
+    const srs = this.#srs
+    if (srs === undefined) return relay
+    return createForwarding(relay, { srs, isOurs: (domain) => accounts.directory.isOurs(domain) })
   }
 
   /** What our users and programs send to others is signed on its way to the relay. */
