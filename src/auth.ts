@@ -82,6 +82,16 @@ export {
 } from './auth/mta-sts.ts'
 export { type AuthResolver, type NodeDns, nodeResolver } from './auth/node-resolver.ts'
 export { checkSpf, type SpfOptions, type SpfReport, type SpfWord } from './auth/spf.ts'
+export {
+  formatTlsReport,
+  packTlsReport,
+  parseTlsReport,
+  type TlsPolicyType,
+  type TlsReport,
+  type TlsReportFailure,
+  type TlsReportPolicy,
+  tlsReportLimits,
+} from './auth/tls-report.ts'
 export { parseTlsRptRecord, selectTlsRptRecord, type TlsRptRecord } from './auth/tls-rpt.ts'
 export { createFakeResolver, type DnsData } from './dns/fake-resolver.ts'
 export type { DnsAnswer, MxRecord, Resolver, TlsaRecord } from './dns/resolver.ts'
