@@ -214,6 +214,13 @@ async function stats(context: Context, options: GlobalOptions): Promise<void> {
       [
         { title: 'DESTINATION', cell: ({ destination }) => destination, least: 20 },
         { title: 'WAITING', cell: ({ waiting }) => String(waiting), right: true },
+        { title: 'HELD', cell: ({ held }) => String(held), right: true, drop: 2 },
+        {
+          title: 'OLDEST',
+          cell: ({ oldestAt }) => (oldestAt === undefined ? '-' : relativeTime(oldestAt, now)),
+          right: true,
+          drop: 1,
+        },
         {
           title: 'NEXT TRY',
           cell: ({ nextDueAt, blocked }) =>

@@ -280,7 +280,7 @@ export const destinations = shape<api.DestinationsView>(
         lastError: optional(text),
         blockedUntil: optional(at),
         failureCount: count,
-        limits: z.strictObject({ connectionsMax: count, recipientsPerMessageMax: count }).optional(),
+        limits: optional(z.strictObject({ connectionsMax: count, recipientsPerMessageMax: count })),
         history: z.strictObject({ delivered: perMinute, deferred: perMinute, failed: perMinute }),
       }),
     ),

@@ -275,7 +275,10 @@ test('api: sending, as JSON, as it is, in a batch, later, and taken back', async
   const waiting = queue.items.find(({ messageId }) => messageId === laterId)
   assert.ok(waiting)
   assert.match(JSON.stringify((await get(`/v1/queue/${waiting.id}`)).json), /scheduled/)
-  await get('/v1/queue/destinations')
+  const { items: destinations } = (await get('/v1/queue/destinations')).json as {
+    items: { waiting: number; held: number; oldestAt: number }[]
+  }
+  assert.ok(destinations.some(({ waiting, oldestAt }) => waiting > 0 && oldestAt > 0))
   const moved = await call('POST', '/v1/queue/actions', {
     json: { act: 'reroute', filter: { ids: [laterId] }, to: 'mx:elsewhere.test' },
   })

@@ -13,8 +13,6 @@ import type { Services } from './services.ts'
 import { type ExplainContext, toDeliveryView } from './timeline-text.ts'
 
 const tag = 'Queue'
-/** Held deliveries that are counted by destination; the sum counts all. */
-const heldRowsMax = 1000
 
 /** The queue knows no accounts: a token that is bound to one sees its messages' timelines instead. */
 export function wholeServer(principal: Principal): void {
@@ -55,35 +53,24 @@ export function queueRoutes({ parts }: Services): readonly ApiRoute[] {
       answers: { 200: json(answers.destinations) },
       async handle({ principal }): Promise<DestinationsView> {
         wholeServer(principal)
-        const [stats, states, held] = await Promise.all([
-          store.queueStats(clock.now()),
-          store.destinations(),
-          store.queueList({ state: 'held', limit: heldRowsMax }),
-        ])
+        const [stats, states] = await Promise.all([store.queueStats(clock.now()), store.destinations()])
         const byName = new Map(states.map((state) => [state.destination, state]))
-        const heldCounts = new Map<string, number>()
-        for (const { delivery } of held.items)
-          heldCounts.set(delivery.destination, (heldCounts.get(delivery.destination) ?? 0) + 1)
-        const listed = new Set(stats.destinations.map((one) => one.destination))
-        const heldOnly = [...heldCounts.keys()].filter((name) => !listed.has(name))
-        const all: typeof stats.destinations = [
-          ...stats.destinations,
-          ...heldOnly.map((destination) => ({ destination, waiting: 0 })),
-        ]
         return {
-          items: all.map((one) => {
+          items: stats.destinations.map((one) => {
             const state = one.blocked ?? byName.get(one.destination)
             return {
               destination: one.destination,
               waiting: one.waiting,
               active: parts.activeCount(one.destination),
-              held: heldCounts.get(one.destination) ?? 0,
+              held: one.held,
               ...(one.nextDueAt !== undefined && { nextDueAt: one.nextDueAt }),
+              ...(one.oldestAt !== undefined && { oldestAt: one.oldestAt }),
               ...(state !== undefined && {
                 lastError: state.lastError,
                 blockedUntil: state.blockedUntil,
               }),
               failureCount: state?.failureCount ?? 0,
+              ...(parts.relayLimits !== undefined && { limits: parts.relayLimits }),
               history: parts.history(one.destination),
             }
           }),

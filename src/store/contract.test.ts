@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { describe, type TestContext, test } from 'node:test'
 import fc from 'fast-check'
-import { createIdSource } from '../base/id.ts'
+import { createIdSource, idTimeMs } from '../base/id.ts'
 import { nextTryAt } from '../queue/retry-curve.ts'
 import type { DestinationState, DueDelivery, DueQuery, Settlement } from '../queue/store.ts'
 import type { BodyReader } from '../queue/transport.ts'
@@ -462,22 +462,50 @@ export function storeContract(
     })
 
     it('queueStats counts by state and destination', async ({ store }) => {
-      await four(store)
+      const [two] = await four(store)
+      const oldestAt = idTimeMs(two?.message.id ?? '')
       await store.setDestination(down('mx:two.example', startAt + dayMs))
       const stats = await store.queueStats(startAt + minute)
       assert.deepEqual([stats.waiting, stats.active, stats.held], [2, 1, 1])
       assert.equal(stats.oldestDueAt, startAt)
       assert.deepEqual(stats.destinations, [
-        { destination: 'mx:one.example', waiting: 1, nextDueAt: startAt },
+        { destination: 'mx:one.example', waiting: 1, held: 1, oldestAt, nextDueAt: startAt },
         {
           destination: 'mx:two.example',
           waiting: 1,
+          held: 0,
+          oldestAt,
           nextDueAt: startAt + dayMs,
           blocked: down('mx:two.example', startAt + dayMs),
         },
       ])
       await store.setDestination(down('mx:one.example', startAt + dayMs))
       assert.equal((await store.queueStats(startAt + minute)).oldestDueAt, undefined)
+    })
+
+    it('queueStats: the oldest of a destination may be held, and what is held alone is listed', async ({
+      store,
+    }) => {
+      const at = (ageMs: number): string =>
+        createIdSource(new VirtualClock(startAt - ageMs), seededRandom(ageMs))()
+      for (const [ageMs, recipient, state] of [
+        [minute, 'a@one.example', 'waiting'],
+        [2 * minute, 'b@one.example', 'held'],
+        [3 * minute, 'c@one.example', 'active'],
+        [4 * minute, 'd@two.example', 'held'],
+      ] as const)
+        await store.accept(newMessage({ id: at(ageMs), recipients: [recipient], state }))
+      const { destinations } = await store.queueStats(startAt)
+      assert.deepEqual(destinations, [
+        {
+          destination: 'mx:one.example',
+          waiting: 1,
+          held: 1,
+          oldestAt: startAt - 2 * minute,
+          nextDueAt: startAt,
+        },
+        { destination: 'mx:two.example', waiting: 0, held: 1, oldestAt: startAt - 4 * minute },
+      ])
     })
 
     it('reroute moves what waits or is held, and it is due there', async ({ store }) => {

@@ -47,9 +47,13 @@ export interface QueueStats {
   readonly held: number
   /** Of deliveries that are due and whose destination is not blocked: the age-of-oldest metric. */
   readonly oldestDueAt?: number
+  /** Where something waits or is held, or that are down; by name. */
   readonly destinations: readonly {
     readonly destination: string
     readonly waiting: number
+    readonly held: number
+    /** When the oldest message that waits or is held there was received. */
+    readonly oldestAt?: number
     readonly nextDueAt?: number
     readonly blocked?: DestinationState
   }[]
@@ -100,6 +104,7 @@ export interface Store extends QueueStore, MailViews, Feed, Documents {
   freeBytes(): Promise<number | undefined>
 
   queueList(query: QueueListQuery): Promise<Page<QueueListItem>>
+  /** Exact up to 100,000 live deliveries; beyond, an answer may serve questions for 5 s, because each reads every row. */
   queueStats(now: number): Promise<QueueStats>
   messageView(id: MessageId): Promise<MessageView | undefined>
   /** Newest first; live and finished. */

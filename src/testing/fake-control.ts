@@ -226,8 +226,21 @@ export function createFakeControl(options: FakeControlOptions): FakeControl {
         active: 0,
         held: 1,
         destinations: [
-          { destination: 'mx:slow.test', waiting: 1, nextDueAt: now + 600_000 },
-          { destination: 'mx:down.test', waiting: 1, nextDueAt: now, blocked },
+          {
+            destination: 'mx:slow.test',
+            waiting: 1,
+            held: 1,
+            oldestAt: now - 3_600_000,
+            nextDueAt: now + 600_000,
+          },
+          {
+            destination: 'mx:down.test',
+            waiting: 1,
+            held: 0,
+            oldestAt: now - 60_000,
+            nextDueAt: now,
+            blocked,
+          },
         ],
       }
     },

@@ -2,7 +2,7 @@
 // the SQLite store and passes the same contract; a write is done when its call returns, its promise resolves later.
 
 import type { Clock } from '../../base/clock.ts'
-import { formatDeliveryId, parseDeliveryId } from '../../base/id.ts'
+import { formatDeliveryId, idTimeMs, parseDeliveryId } from '../../base/id.ts'
 import { nextTryAt } from '../../queue/retry-curve.ts'
 import {
   type DestinationState,
@@ -67,6 +67,8 @@ export function createMemoryStore(options: MemoryStoreOptions): Store {
 }
 
 const order = (one: string, other: string): number => (one < other ? -1 : one > other ? 1 : 0)
+const earliest = (instants: readonly number[]): number | undefined =>
+  instants.reduce<number | undefined>((min, at) => (min === undefined || at < min ? at : min), undefined)
 const byKey = (one: Delivery, other: Delivery): number =>
   order(one.messageId, other.messageId) || one.seq - other.seq
 
@@ -374,11 +376,17 @@ class MemoryStore implements Store {
     return this.#answer(() => {
       const live = this.#live()
       const waiting = live.filter((delivery) => delivery.state === 'waiting')
-      const names = new Set([...waiting.map((delivery) => delivery.destination), ...this.#down.keys()])
+      const held = live.filter((delivery) => delivery.state === 'held')
+      const here = [...waiting, ...held]
+      const names = new Set([...here.map((delivery) => delivery.destination), ...this.#down.keys()])
       let oldestDueAt: number | undefined
       const destinations = [...names].sort(order).map((destination) => {
         const mine = waiting.filter((delivery) => delivery.destination === destination)
-        const due = mine.length === 0 ? undefined : Math.min(...mine.map((delivery) => delivery.dueAt))
+        const due = earliest(mine.map((delivery) => delivery.dueAt))
+        const ids = here
+          .filter((delivery) => delivery.destination === destination)
+          .map((delivery) => delivery.messageId)
+        const oldestAt = earliest(ids.map(idTimeMs))
         const blocked = this.#down.get(destination)
         const blockedUntil = blocked?.blockedUntil ?? 0
         if (due !== undefined && due <= now && blockedUntil <= now)
@@ -386,6 +394,8 @@ class MemoryStore implements Store {
         return {
           destination,
           waiting: mine.length,
+          held: ids.length - mine.length,
+          ...(oldestAt !== undefined && { oldestAt }),
           ...(due !== undefined && { nextDueAt: Math.max(due, blockedUntil) }),
           ...(blocked !== undefined && { blocked }),
         }
@@ -393,7 +403,7 @@ class MemoryStore implements Store {
       return {
         waiting: waiting.length,
         active: live.filter((delivery) => delivery.state === 'active').length,
-        held: live.filter((delivery) => delivery.state === 'held').length,
+        held: held.length,
         ...(oldestDueAt !== undefined && { oldestDueAt }),
         destinations,
       }

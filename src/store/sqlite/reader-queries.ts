@@ -13,8 +13,11 @@ export const readerQueries = {
   activeCount: `SELECT count(*) AS total, coalesce(sum(state IN (1, 4)), 0) AS active
       FROM (SELECT state FROM delivery WHERE (message_id, seq) > (?, ?) ORDER BY message_id, seq LIMIT ?)`,
   deliveriesOf: `SELECT ${columns} FROM delivery d WHERE d.message_id = ? ORDER BY d.seq`,
-  heldCount: 'SELECT count(*) AS n FROM delivery WHERE state = 2',
-  waitingCounts: 'SELECT destination, count(*) AS n FROM delivery WHERE state = 0 GROUP BY destination',
+  /** Both are answered by their partial index alone. */
+  waitingCounts: `SELECT destination, count(*) AS n, min(message_id) AS oldest FROM delivery
+      WHERE state = 0 GROUP BY destination`,
+  heldCounts: `SELECT destination, count(*) AS n, min(message_id) AS oldest FROM delivery
+      WHERE state = 2 GROUP BY destination`,
   earliest: 'SELECT min(due_at) AS at FROM delivery WHERE state = 0 AND destination = ?',
   destinationsAll: 'SELECT * FROM destination ORDER BY name',
   destinationsDown: 'SELECT * FROM destination WHERE failure_count > 0 OR blocked_until > 0 ORDER BY name',

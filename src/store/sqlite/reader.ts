@@ -5,6 +5,7 @@
 import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { unreachable } from '../../base/assert.ts'
+import { idTimeMs, isMessageId } from '../../base/id.ts'
 import type { DestinationState } from '../../queue/store.ts'
 import { StoreFailure } from '../../queue/store.ts'
 import type { MailScope, MailSummary } from '../mail-view.ts'
@@ -293,32 +294,41 @@ export class Reader {
   }
 
   #stats(now: number): QueueStats {
-    const held = this.#sql.heldCount.get() as { n: number }
-    const counts = new Map<string, number>()
-    for (const row of this.#sql.waitingCounts.iterate())
-      counts.set(row.destination as string, row.n as number)
-    let waiting = 0
-    for (const count of counts.values()) waiting += count
-    let oldestDueAt: number | undefined
-    const destinations: QueueStats['destinations'][number][] = []
+    const waiting = countsOf(this.#sql.waitingCounts)
+    const held = countsOf(this.#sql.heldCounts)
+    const rows = new Map<string, DestinationRow>()
     for (const item of this.#sql.destinationsAll.iterate()) {
       const row = item as unknown as DestinationRow
-      const blocked = row.failure_count > 0 || row.blocked_until > 0
-      if (row.due_at === null && !blocked) continue
-      const due = (this.#sql.earliest.get(row.name) as { at: number | null }).at ?? undefined
-      if (due !== undefined && due <= now && row.blocked_until <= now)
+      rows.set(row.name, row)
+    }
+    let oldestDueAt: number | undefined
+    const destinations: QueueStats['destinations'][number][] = []
+    for (const name of [...new Set([...rows.keys(), ...waiting.keys(), ...held.keys()])].sort()) {
+      const row = rows.get(name)
+      const blockedUntil = row?.blocked_until ?? 0
+      const blocked = row !== undefined && (row.failure_count > 0 || blockedUntil > 0)
+      const [waits, holds] = [waiting.get(name), held.get(name)]
+      if (waits === undefined && holds === undefined && !blocked) continue
+      const due = (this.#sql.earliest.get(name) as { at: number | null }).at ?? undefined
+      if (due !== undefined && due <= now && blockedUntil <= now)
         oldestDueAt = Math.min(oldestDueAt ?? due, due)
+      // Ids are ordered by time, so the smallest is the oldest.
+      const oldest = [waits?.oldest, holds?.oldest]
+        .filter((id) => id !== undefined && isMessageId(id))
+        .sort()[0]
       destinations.push({
-        destination: row.name,
-        waiting: counts.get(row.name) ?? 0,
-        ...(due !== undefined && { nextDueAt: Math.max(due, row.blocked_until) }),
+        destination: name,
+        waiting: waits?.n ?? 0,
+        held: holds?.n ?? 0,
+        ...(oldest !== undefined && { oldestAt: idTimeMs(oldest) }),
+        ...(due !== undefined && { nextDueAt: Math.max(due, blockedUntil) }),
         ...(blocked && { blocked: destinationOf(row) }),
       })
     }
     return {
-      waiting,
+      waiting: sumOf(waiting),
       active: 0,
-      held: held.n,
+      held: sumOf(held),
       ...(oldestDueAt !== undefined && { oldestDueAt }),
       destinations,
     }
@@ -508,3 +518,21 @@ const destinationOf = (row: DestinationRow): DestinationState => ({
   downSince: row.down_since,
   lastError: row.last_error,
 })
+
+interface DestinationCount {
+  readonly n: number
+  /** The smallest message id. */
+  readonly oldest: string
+}
+
+function countsOf(statement: StatementSync): ReadonlyMap<string, DestinationCount> {
+  const counts = new Map<string, DestinationCount>()
+  for (const item of statement.iterate()) {
+    const { destination, n, oldest } = item as unknown as DestinationCount & { readonly destination: string }
+    counts.set(destination, { n, oldest })
+  }
+  return counts
+}
+
+const sumOf = (counts: ReadonlyMap<string, DestinationCount>): number =>
+  [...counts.values()].reduce((sum, { n }) => sum + n, 0)

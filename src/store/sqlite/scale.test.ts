@@ -8,6 +8,7 @@ import type { DueQuery } from '../../queue/store.ts'
 import { dayMs, newMessage, sampleText, startAt } from '../sample.test.ts'
 import { mailWriterQueries } from './mail-writer-queries.ts'
 import { openForTest } from './open.test.ts'
+import { readerQueries } from './reader-queries.ts'
 import { writerQueries } from './writer-queries.ts'
 
 const due: DueQuery = {
@@ -41,6 +42,12 @@ test('no statement of the writer scans or sorts the rows of mail', async (t) => 
     )
     assert.doesNotMatch(steps, /TEMP B-TREE/, name)
   }
+  for (const name of ['waitingCounts', 'heldCounts'] as const)
+    assert.match(
+      plan(readerQueries[name]),
+      /^SCAN delivery USING COVERING INDEX delivery_(waiting|held)$/,
+      name,
+    )
   db.close()
 })
 

@@ -76,6 +76,9 @@ const batchOpsMax = 1000
 const batchBytesMax = 4 * 1024 * 1024
 /** Quiet for so long means idle: time to move the log into the file. */
 const idleMs = 200
+/** Beyond so many live deliveries the numbers of the queue are kept for so long (store.ts). */
+const exactRowsMax = 100_000
+const statsAgeMsMax = 5000
 const scanStart: DeliveryKey = ['', -1]
 const lastKey = '~'
 
@@ -154,6 +157,8 @@ class SqliteStore implements Store {
   /** The last row that was reported as unreadable. */
   #noted: Promise<unknown> = Promise.resolve()
   #whenDrained: (() => void) | undefined
+  /** Kept for a moment where reading every row takes long. */
+  #stats: { readonly at: number; readonly stats: QueueStats } | undefined
   /** Spilled bodies that no row names yet. */
   readonly #spilled = new Map<string, FileBodyWriter>()
 
@@ -489,6 +494,11 @@ class SqliteStore implements Store {
   }
 
   async queueStats(now: number): Promise<QueueStats> {
+    const last = this.#stats
+    const ageMs = last === undefined ? 0 : this.#clock.now() - last.at
+    if (last !== undefined && ageMs >= 0 && ageMs < statsAgeMsMax) return last.stats
+    this.#stats = undefined
+    const at = this.#clock.now()
     const stats: QueueStats = await this.#ask({ kind: 'stats', now })
     let active = 0
     let after: DeliveryKey | undefined = scanStart
@@ -497,7 +507,9 @@ class SqliteStore implements Store {
       active += part.count
       after = part.next
     }
-    return { ...stats, active }
+    const all = { ...stats, active }
+    if (all.waiting + all.held + active > exactRowsMax) this.#stats = { at, stats: all }
+    return all
   }
 
   messageView(id: MessageId): Promise<MessageView | undefined> {
