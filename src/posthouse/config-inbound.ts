@@ -38,6 +38,8 @@ export interface ScannerConfig {
 
 export interface MilterConfig extends ScannerConfig {
   readonly name: string
+  /** By QUIT_NC. */
+  readonly reuse: boolean
   readonly listeners: readonly string[]
 }
 
@@ -244,6 +246,7 @@ export function inboundSchema(context: InboundContextOfConfig): z.ZodType<Inboun
     object({
       ...common(8891),
       name: word.optional(),
+      reuse: flag.optional(),
       listeners: list(choice(listenerNames)).optional(),
     } satisfies { readonly [K in keyof Required<Input.MilterInput>]: z.ZodType }),
   )
@@ -308,6 +311,7 @@ export function inboundSchema(context: InboundContextOfConfig): z.ZodType<Inboun
         policy,
         milters: milters.map((one, index) => ({
           ...scanner(one),
+          reuse: one.reuse ?? false,
           name: one.name ?? `milter ${index + 1}`,
           listeners: one.listeners ?? ['mx'],
         })),

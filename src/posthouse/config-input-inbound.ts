@@ -53,6 +53,11 @@ interface ScannerInput {
 export interface MilterInput extends ScannerInput {
   /** For timelines. */
   name?: string
+  /**
+   * Its connection serves one SMTP session after the other, by QUIT_NC. Default false: messages of one session share it. OpenDKIM over
+   * libmilter 8.17 does not answer the next session.
+   */
+  reuse?: boolean
   /** Default ['mx']. */
   listeners?: readonly ('mx' | 'submission' | 'submissions' | 'lmtp')[]
 }

@@ -79,6 +79,7 @@ export class InboundChecks {
         target: milter.target,
         timeoutMs: milter.timeoutMs,
         bodyBytesMax: messageBytesMax,
+        idleMax: milter.reuse ? 10 : 0,
       }),
       breaker: new Breaker({ clock }),
     }))

@@ -15,7 +15,10 @@ export interface MilterClientOptions {
   readonly target: ScanTarget
   /** For a connection, and for each answer; progress begins it anew. */
   readonly timeoutMs: number
-  /** Idle connections kept. Default 10; 0: none is used again. */
+  /**
+   * Idle connections kept. Default 10; 0: none is used again. Not every milter of version 6 answers a CONNECT behind QUIT_NC: that
+   * session then pays one time-out before it dials anew.
+   */
   readonly idleMax?: number
   /** Default 30 s. */
   readonly idleMs?: number

@@ -400,7 +400,7 @@ describe('milters in a real session', () => {
   it('several messages of one session, and sessions one after the other, on one connection', async (t) => {
     const world = World.for(t)
     const { milter, at } = await milterFor(t, world, {})
-    const server = await checking(world, { milters: [{ at }] })
+    const server = await checking(world, { milters: [{ at, reuse: true }] })
     const client = await Client.open(await server.port('mx'))
     for (let i = 0; i < 3; i++) assert.equal((await client.send(letter)).end.code, 250)
     await client.command('MAIL FROM:<a@there.test>')
