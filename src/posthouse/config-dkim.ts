@@ -59,6 +59,7 @@ export interface PublishConfig {
 
 export interface ForwardingConfig {
   readonly srs: boolean
+  readonly arc: boolean
 }
 
 const day = 24 * 3_600_000
@@ -81,10 +82,12 @@ export const publishDefaults: Required<Omit<Input.PublishInput, 'spf'>> = {
   tlsa: false,
 }
 
-export const forwardingDefaults: Required<Input.ForwardingInput> = { srs: false }
+export const forwardingDefaults: Required<Input.ForwardingInput> = { srs: false, arc: false }
 
 export const forwardingSchema = (): z.ZodType<ForwardingConfig> =>
-  object({ srs: flag } satisfies { readonly [K in keyof Required<Input.ForwardingInput>]: z.ZodType })
+  object({ srs: flag, arc: flag } satisfies {
+    readonly [K in keyof Required<Input.ForwardingInput>]: z.ZodType
+  })
 
 const selector = value((input) =>
   typeof input === 'string' && /^[a-z0-9](?:[a-z0-9_.-]{0,61}[a-z0-9])?$/i.test(input)

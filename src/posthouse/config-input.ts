@@ -248,6 +248,8 @@ export interface PublishInput {
 export interface ForwardingInput {
   /** Its reverse-path becomes an address of the alias's domain, so that SPF holds; bounces find their way back. Default false. */
   srs?: boolean
+  /** It gets an ARC seal: what we found of it, signed by the key of the alias's domain. Default false. */
+  arc?: boolean
 }
 
 export interface SubmissionInput {

@@ -233,7 +233,7 @@ export function ownsAddress(
 }
 
 /** Fields, then the stored message. */
-class SignedBody implements BodyReader {
+export class SignedBody implements BodyReader {
   readonly sizeBytes: number
   readonly #fields: Buffer
   readonly #body: BodyReader

@@ -65,6 +65,7 @@ import { DkimKeyring } from './dkim-keyring.ts'
 import { createDkimSigning, ownsAddress } from './dkim-signing.ts'
 import { createForwarding } from './domain-forwarding.ts'
 import { createDomainParts, type DomainParts } from './domain-parts.ts'
+import { createSealing } from './domain-sealing.ts'
 import { Srs, srsSecret } from './domain-srs.ts'
 import { FaultInjector } from './faulty-session.ts'
 import { handIn, handInForControl } from './hand-in.ts'
@@ -583,11 +584,17 @@ class PosthouseServer implements Posthouse {
     })
   }
 
-  /** What aliases send on to others has a sender of ours on its way to the relay. */
+  /** What aliases send on to others is sealed, and has a sender of ours, on its way to the relay. */
   #forwarding(relay: Transport, accounts: Accounts): Transport {
-    const srs = this.#srs
-    if (srs === undefined) return relay
-    return createForwarding(relay, { srs, isOurs: (domain) => accounts.directory.isOurs(domain) })
+    const { config, clock, log } = this.#shared()
+    const isOurs = (domain: string): boolean => accounts.directory.isOurs(domain)
+    const { hostname, forwarding } = config
+    const keys = this.#opened(this.#keys)
+    // The verdicts of the seal are of the sender as he was: sealing comes before the change.
+    const changed = this.#srs === undefined ? relay : createForwarding(relay, { srs: this.#srs, isOurs })
+    if (!forwarding.arc) return changed
+    const resolver = this.#freshResolver()
+    return createSealing(changed, { clock, log, resolver, keys, isOurs, hostname })
   }
 
   /** What our users and programs send to others is signed on its way to the relay. */
