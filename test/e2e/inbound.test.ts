@@ -135,6 +135,21 @@ describe('incoming mail is checked as configured', () => {
     })
   })
 
+  it('DNS that is silent costs the deadline and no more: on, or 451, as configured', async (t) => {
+    const world = World.for(t)
+    const dns = { timeout: ['9.0.0.127.bl.test', '9.0.0.127.in-addr.arpa'] }
+    const inbound = { iprev: true, dnsLists: ['bl.test'], deadline: '300ms' }
+    const open = await checking(world, inbound, dns)
+    const startedAt = performance.now()
+    const id = await open.accept(letter, 'mx', { localAddress: '127.0.0.9' })
+    assert.ok(performance.now() - startedAt < 3000)
+    assert.ok(words(await checksOf(open, id)).includes('dnslist=temperror'))
+    await open.stop()
+    const closed = await checking(world, { ...inbound, onFailure: 'defer' }, dns)
+    const sent = await closed.send(letter, 'mx', { localAddress: '127.0.0.9' })
+    assert.match(sent.rcpt[0]?.text ?? '', /^451 4\.3\.0 /)
+  })
+
   it('SPF, DKIM and DMARC: refused, junk, accepted; results on top, foreign ones in our name gone', async (t) => {
     const world = World.for(t)
     const dns = {
