@@ -178,7 +178,7 @@ test('cli: queue show, recent and stats', async () => {
   )
   assert.match(
     (await ask('queue', 'stats')).out,
-    /mx:down\.test +1 +in \S+ +down since 2h ago: mx1\.down\.test/,
+    /mx:down\.test +1 +0 +1m\S* ago +in \S+ +down since 2h ago: mx1\.down\.test/,
   )
 })
 
@@ -227,6 +227,36 @@ test('cli: mail list, show and delete; what a mail says cannot act on the termin
     'mailDelete',
     [{ messageId: fakeMailId }, { account: 'capture', mailbox: 'Sent', uid: 9 }],
   ])
+})
+
+test('cli: mail goes on at a cursor, and is searched in the words of the search syntax', async () => {
+  await ask('mail', 'list', '--cursor', '41', '--limit', '2')
+  assert.deepEqual(calls('mailList').at(-1), ['mailList', { limit: 2, cursor: '41' }])
+  const found = await ask(
+    'mail',
+    'search',
+    'from:ann',
+    'has:attachment',
+    '--account',
+    'capture',
+    '--cursor',
+    '9',
+  )
+  assert.deepEqual(calls('mailSearch').at(-1), [
+    'mailSearch',
+    'from:ann has:attachment',
+    { account: 'capture', limit: 50, cursor: '9' },
+  ])
+  assert.match(found.out, new RegExp(`^${fakeMailId} +capture/INBOX `, 'm'))
+  const json = JSON.parse((await ask('mail', 'search', 'more', '--limit', '1', '--json')).out)
+  assert.deepEqual([json.items.length, json.cursor, json.warnings], [1, '8', []])
+  assert.match(
+    (await ask('mail', 'search', 'more', '--limit', '1')).err,
+    /there are more: --cursor 8 goes on/,
+  )
+  const none = await ask('mail', 'search', 'none')
+  assert.deepEqual([none.code, none.out], [1, 'no mail\n'])
+  assert.match(none.err, /nothing of it was understood/)
 })
 
 test('cli: account add, passwd, list, disable, enable and delete', async () => {

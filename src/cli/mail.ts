@@ -4,9 +4,10 @@ import type { Command } from 'commander'
 
 import { isMessageId } from '../base/id.ts'
 import { formatSize } from '../base/size.ts'
-import type { MailWhich } from '../http/control-api.ts'
+import type { MailFound, MailWhich } from '../http/control-api.ts'
 import { readBody } from '../net/http-client.ts'
-import type { MailListItem } from '../store/store.ts'
+import type { MailSummary } from '../store/mail-view.ts'
+import type { MailListItem, Page } from '../store/store.ts'
 
 import { createClient, formatQuery } from './client.ts'
 import { type Context, examples, type GlobalOptions, parseCount, printJson, printLines } from './context.ts'
@@ -20,6 +21,7 @@ interface ListOptions extends GlobalOptions {
   readonly account?: string
   readonly mailbox?: string
   readonly limit: number
+  readonly cursor?: string
 }
 
 interface ShowOptions extends GlobalOptions {
@@ -33,19 +35,24 @@ export function addMailCommands(program: Command, context: Context): void {
   mail.addHelpText('after', () =>
     examples(context, [
       ['mail list --account capture', 'what was caught instead of being sent out'],
+      ['mail search \'from:ann "two words" has:attachment\'', 'what has these words'],
       ['mail show <id>', 'one mail, as it was received'],
       ['mail show alice@example.test/3 --headers', 'by account and number'],
       ['mail delete <id>', 'remove it'],
     ]),
   )
-  mail
-    .command('list')
-    .alias('ls')
-    .description('list mail, newest first')
-    .option('--account <name>', "only of this account; 'capture' is the catcher")
-    .option('--mailbox <name>', 'only of this mailbox')
-    .option('--limit <count>', 'at most so many', parseCount('--limit', 1, 100_000), 50)
-    .action((_options: unknown, command: Command) => list(context, command.optsWithGlobals<ListOptions>()))
+  pageOptions(mail.command('list').alias('ls').description('list mail, newest first')).action(
+    (_options: unknown, command: Command) => list(context, command.optsWithGlobals<ListOptions>()),
+  )
+  pageOptions(
+    mail
+      .command('search <query...>')
+      .description(
+        'search mail, newest first: words, "phrases", from: to: subject: tag: before: has: is: and -not',
+      ),
+  ).action((query: string[], _options: unknown, command: Command) =>
+    search(context, query.join(' '), command.optsWithGlobals<ListOptions>()),
+  )
   mail
     .command('show <which>')
     .description('print a mail: its id, or account/number, or account/mailbox/number')
@@ -62,6 +69,13 @@ export function addMailCommands(program: Command, context: Context): void {
     )
 }
 
+const pageOptions = (command: Command): Command =>
+  command
+    .option('--account <name>', "only of this account; 'capture' is the catcher")
+    .option('--mailbox <name>', 'only of this mailbox')
+    .option('--limit <count>', 'at most so many', parseCount('--limit', 1, 100_000), 50)
+    .option('--cursor <cursor>', 'go on where an earlier list ended, as it said')
+
 /** @throws CliError */
 export function parseWhich(text: string): MailWhich {
   if (isMessageId(text)) return { messageId: text }
@@ -70,15 +84,62 @@ export function parseWhich(text: string): MailWhich {
   throw new CliError(exitCodes.usage, `'${text}' names no mail: give an id of 'mail list', or account/number`)
 }
 
+interface Line {
+  readonly id: string
+  readonly where: string
+  readonly at: number
+  readonly from: string
+  readonly to: string
+  readonly sizeBytes: number
+  readonly subject: string
+}
+
 async function list(context: Context, options: ListOptions): Promise<void> {
-  const { account, mailbox, limit } = options
-  const page = await collect<MailListItem>(
-    createClient(context, options),
-    '/v1/mail',
-    { account, mailbox },
+  const { account, mailbox, cursor, limit } = options
+  const client = createClient(context, options)
+  const page = await collect<MailListItem>(client, '/v1/mail', { account, mailbox, cursor }, limit)
+  if (options.json) return printJson(context, page)
+  printMail(context, { ...page, items: page.items.map(lineOfItem) }, limit)
+}
+
+async function search(context: Context, text: string, options: ListOptions): Promise<void> {
+  const { account, mailbox, cursor, limit } = options
+  const client = createClient(context, options)
+  const page = await collect<MailSummary, MailFound>(
+    client,
+    '/v1/mail/search',
+    { q: text, account, mailbox, cursor },
     limit,
   )
-  if (options.json) return printJson(context, page)
+  if (options.json) printJson(context, page)
+  else {
+    for (const warning of page.warnings) context.note(warning)
+    printMail(context, { ...page, items: page.items.map(lineOfSummary) }, limit)
+  }
+  if (page.items.length === 0) context.setExitCode(exitCodes.no)
+}
+
+const lineOfItem = (item: MailListItem): Line => ({
+  id: item.messageId,
+  where: `${item.account}/${item.mailbox === 'INBOX' ? '' : `${item.mailbox}/`}${item.uid}`,
+  at: item.internalDate,
+  from: item.from || item.reversePath || '<>',
+  to: item.recipient,
+  sizeBytes: item.sizeBytes,
+  subject: item.subject,
+})
+
+const lineOfSummary = (item: MailSummary): Line => ({
+  id: item.id,
+  where: `${item.account}/${item.mailbox}`,
+  at: item.receivedAt,
+  from: item.from || item.reversePath || '<>',
+  to: item.recipients.join(', '),
+  sizeBytes: item.sizeBytes,
+  subject: item.subject,
+})
+
+function printMail(context: Context, page: Page<Line>, limit: number): void {
   if (page.items.length === 0) return context.print('no mail')
   const now = context.now()
   printLines(
@@ -86,28 +147,21 @@ async function list(context: Context, options: ListOptions): Promise<void> {
     formatTable(
       page.items,
       [
-        { title: 'ID', cell: ({ messageId }) => messageId },
-        {
-          title: 'WHERE',
-          cell: (item) => `${item.account}/${item.mailbox === 'INBOX' ? '' : `${item.mailbox}/`}${item.uid}`,
-          least: 12,
-          drop: 2,
-        },
-        {
-          title: 'RECEIVED',
-          cell: ({ internalDate }) => relativeTime(internalDate, now),
-          right: true,
-          drop: 3,
-        },
-        { title: 'FROM', cell: ({ from, reversePath }) => from || reversePath || '<>', least: 12 },
-        { title: 'TO', cell: ({ recipient }) => recipient, least: 12 },
+        { title: 'ID', cell: ({ id }) => id },
+        { title: 'WHERE', cell: ({ where }) => where, least: 12, drop: 2 },
+        { title: 'RECEIVED', cell: ({ at }) => relativeTime(at, now), right: true, drop: 3 },
+        { title: 'FROM', cell: ({ from }) => from, least: 12 },
+        { title: 'TO', cell: ({ to }) => to, least: 12 },
         { title: 'SIZE', cell: ({ sizeBytes }) => formatSize(sizeBytes), right: true, drop: 1 },
         { title: 'SUBJECT', cell: ({ subject }) => subject, least: 10 },
       ],
       context,
     ),
   )
-  if (page.cursor !== undefined) context.note(`there are more: --limit ${limit * 10}`)
+  if (page.cursor !== undefined)
+    context.note(
+      `there are more: --cursor ${page.cursor} goes on here, --limit ${limit * 10} shows more at once`,
+    )
 }
 
 async function show(context: Context, text: string, options: ShowOptions): Promise<void> {

@@ -107,22 +107,22 @@ export function checkId(id: string): string {
 
 const messageIdOf = (id: string): string => parseDeliveryId(checkId(id))?.messageId ?? id
 
-/** Pages until `limit` items are there. */
-export async function collect<T>(
+/** Pages until `limit` items are there; whatever else a page says is what the last one said. */
+export async function collect<T, P extends Page<T> = Page<T>>(
   client: Client,
   path: string,
   query: Readonly<Record<string, string | undefined>>,
   limit: number,
-): Promise<Page<T>> {
+): Promise<P> {
   const items: T[] = []
-  let cursor: string | undefined
-  do {
+  let { cursor } = query
+  for (;;) {
     const size = Math.min(pageMax, limit - items.length)
-    const page: Page<T> = await client.ask('GET', `${path}${formatQuery({ ...query, limit: size, cursor })}`)
+    const page: P = await client.ask('GET', `${path}${formatQuery({ ...query, limit: size, cursor })}`)
     items.push(...page.items)
     cursor = page.cursor
-  } while (cursor !== undefined && items.length < limit)
-  return cursor === undefined ? { items } : { items, cursor }
+    if (cursor === undefined || items.length >= limit) return { ...page, items }
+  }
 }
 
 async function list(context: Context, options: ListOptions): Promise<void> {

@@ -4,6 +4,7 @@
 import type { DestinationState, QueueFilter } from '../queue/store.ts'
 import type { BodyReader } from '../queue/transport.ts'
 import type { Message, MessageId } from '../queue/types.ts'
+import type { MailPage } from '../store/mail-view.ts'
 import type {
   MailListItem,
   MailQuery,
@@ -112,6 +113,11 @@ export type MailWhich =
   | { readonly messageId: MessageId }
   | { readonly account: string; readonly mailbox: string; readonly uid: number }
 
+export interface MailFound extends MailPage {
+  /** Sentences for people: what of the search was left out or taken as words. */
+  readonly warnings: readonly string[]
+}
+
 /** Everything may reject with a {@link ControlError} or a StoreFailure. */
 export interface ControlApi {
   status(): Promise<ServerStatus>
@@ -136,6 +142,8 @@ export interface ControlApi {
   messageOpen(id: MessageId): Promise<BodyReader | undefined>
 
   mailList(query: MailQuery): Promise<Page<MailListItem>>
+  /** `text` in the syntax of store/search-syntax.ts; newest first. */
+  mailSearch(text: string, query: MailQuery): Promise<MailFound>
   mailOpen(
     which: MailWhich,
   ): Promise<{ readonly item: MailListItem; readonly prefix: string; readonly body: BodyReader } | undefined>

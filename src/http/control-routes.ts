@@ -110,6 +110,9 @@ export function addControlRoutes(server: FastifyInstance, app: ControlApi): void
   )
 
   route('GET', '/v1/mail', { query: schemas.mailQuery }, ({ query }) => app.mailList(defined(query)))
+  route('GET', '/v1/mail/search', { query: schemas.mailSearch }, ({ query: { q, ...query } }) =>
+    app.mailSearch(q, defined(query)),
+  )
   route('GET', '/v1/mail/raw', { query: schemas.mailWhich }, async ({ query }, reply) => {
     const { item, prefix, body } = found(await app.mailOpen(query), 'no such mail')
     reply.header('posthouse-mail', encodeURIComponent(JSON.stringify(item)))

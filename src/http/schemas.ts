@@ -4,6 +4,7 @@
 import { z } from 'zod'
 
 import { parseDeliveryId } from '../base/id.ts'
+import { searchCharsMax } from '../store/search-syntax.ts'
 
 import { queueActs } from './control-api.ts'
 
@@ -67,6 +68,8 @@ export const mailQuery = z.strictObject({
   limit,
   cursor,
 })
+
+export const mailSearch = mailQuery.extend({ q: z.string().min(1).max(searchCharsMax) })
 
 /** One mail: by its message, or by where it lies. */
 export const mailWhich = z.union(

@@ -107,6 +107,13 @@ test('http: each route asks the one question of ControlApi that it names', async
     ['GET', `/v1/messages/${id}`, undefined, 200, ['messageReport', id]],
     ['GET', `/v1/messages/${id}/raw`, undefined, 200, ['messageOpen', id]],
     ['GET', '/v1/mail?account=capture', undefined, 200, ['mailList', { account: 'capture', limit: 50 }]],
+    [
+      'GET',
+      '/v1/mail/search?q=subject%3Ahi&mailbox=INBOX&limit=2&cursor=9',
+      undefined,
+      200,
+      ['mailSearch', 'subject:hi', { mailbox: 'INBOX', limit: 2, cursor: '9' }],
+    ],
     ['GET', `/v1/mail/raw?messageId=${fakeMailId}`, undefined, 200, ['mailOpen', { messageId: fakeMailId }]],
     ['GET', '/v1/mail/raw?account=capture&uid=7', undefined, 200, ['mailOpen', row]],
     ['POST', '/v1/mail/delete', { which: [row] }, 200, ['mailDelete', [row]]],

@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import { type ControlApi, ControlError, type MailWhich, type ServerStatus } from '../http/control-api.ts'
 import type { Queue } from '../queue/queue.ts'
 import { StoreFailure } from '../queue/store.ts'
+import { parseSearch } from '../store/search-syntax.ts'
 import type { Store } from '../store/store.ts'
 import type { Accounts } from './accounts.ts'
 
@@ -71,6 +72,10 @@ export function createControl(options: ControlOptions): ControlApi {
     },
 
     mailList: (query) => store().mailList(query),
+    async mailSearch(text, query) {
+      const { terms, warnings } = parseSearch(text, clock.now())
+      return { ...(await store().mailPage({ ...query, search: terms })), warnings }
+    },
     mailOpen: (which) => store().mailOpen(which),
     async mailDelete(which) {
       const rows = (await Promise.all(which.slice(0, mailRowsMax).map(rowsOf))).flat()

@@ -10,6 +10,7 @@ import {
 } from '../http/control-api.ts'
 import type { BodyReader } from '../queue/transport.ts'
 import type { Delivery, Message } from '../queue/types.ts'
+import type { MailSummary } from '../store/mail-view.ts'
 import type { MailListItem, QueueListItem } from '../store/store.ts'
 
 export interface FakeControl extends ControlApi {
@@ -113,6 +114,24 @@ export function createFakeControl(options: FakeControlOptions): FakeControl {
     from: 'Alice <alice@example.test>',
     to: 'bob@else.test',
     subject: options.subject ?? 'Hello',
+  }
+  const summary: MailSummary = {
+    id: secondId,
+    account: item.account,
+    mailbox: item.mailbox,
+    receivedAt: item.internalDate,
+    sizeBytes: item.sizeBytes,
+    reversePath: item.reversePath,
+    recipients: [item.recipient],
+    recipientCount: 1,
+    from: item.from,
+    to: item.to,
+    subject: item.subject,
+    snippet: '',
+    attachmentCount: 0,
+    unread: true,
+    starred: false,
+    tags: [],
   }
   const report: MessageReport = {
     message,
@@ -263,6 +282,11 @@ export function createFakeControl(options: FakeControlOptions): FakeControl {
     async mailList(query) {
       called('mailList', query)
       return { items: [item] }
+    },
+    async mailSearch(text, query) {
+      called('mailSearch', text, query)
+      if (text === 'none') return { items: [], warnings: ['nothing of it was understood'] }
+      return { items: [summary], warnings: [], ...(text === 'more' && { cursor: '8' }) }
     },
     async mailOpen(which) {
       called('mailOpen', which)
