@@ -25,6 +25,7 @@ describe('console: pages', { skip, timeout: 120_000 }, () => {
     await page.getByText('9 failures in a row').waitFor()
     await page.getByRole('link', { name: 'down.example', exact: true }).click()
     await page.getByRole('heading', { name: 'down.example' }).waitFor()
+    await page.getByText('At most 20 connections at once, 100 recipients in one transaction.').waitFor()
     await page.getByRole('button', { name: 'Actions', exact: true }).click()
     await page.getByRole('menuitem', { name: 'Bounce' }).click()
     await page.getByText('The sender gets a report').waitFor()
@@ -63,7 +64,7 @@ describe('console: pages', { skip, timeout: 120_000 }, () => {
     await eventually('it is off', async () => !(await rule.isChecked()))
     await page.getByRole('button', { name: 'Delete: at MAIL FROM: rate limit' }).click()
     await eventually('it is gone', async () => (await rule.count()) === 0)
-    await page.getByRole('button', { name: 'Apply: gmail' }).click()
+    await page.getByRole('button', { name: 'Apply: gmail-like' }).click()
     await rule.waitFor()
     await page.getByLabel('Seed').fill('7')
     await page.getByRole('button', { name: 'Restart' }).click()
@@ -126,6 +127,32 @@ describe('console: pages', { skip, timeout: 120_000 }, () => {
     assert.equal(fake.mail[0]?.summary.subject, 'From the console')
     await page.getByRole('link', { name: 'Show it' }).click()
     await page.getByRole('heading', { name: 'From the console' }).waitFor()
+  })
+
+  test('compose: a time that has passed is refused, a later one is kept, and the message can be taken back', async (t) => {
+    const { page, fake } = await openConsole(t, { count: 10, at: '#/compose' })
+    await page.getByLabel('To', { exact: true }).fill('ann@customer.test')
+    await page.getByLabel('Subject').fill('Not yet')
+    await page.getByRole('button', { name: 'More', exact: true }).last().click()
+    await page.getByLabel('Send at').fill('2020-01-01T10:00')
+    await page.getByRole('button', { name: 'Schedule' }).click()
+    await page.getByText('This time has passed').waitFor()
+    const later = new Date(Date.now() + 3 * 86_400_000).toISOString().slice(0, 16)
+    await page.getByLabel('Send at').fill(later)
+    await page.getByRole('button', { name: 'Schedule' }).click()
+    await page.getByText('Scheduled for').waitFor()
+    await page.getByRole('link', { name: 'Show it' }).click()
+    await page.getByText('Scheduled: goes in 2 days').waitFor()
+    await page.getByRole('button', { name: 'Cancel sending' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Keep it' }).click()
+    assert.equal(
+      fake.requests.some((line) => line.endsWith('/cancel')),
+      false,
+    )
+    await page.getByRole('button', { name: 'Cancel sending' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Cancel sending' }).click()
+    await page.getByText('Cancelled for 1 recipient').waitFor()
+    await eventually('it is scheduled no more', async () => (await page.locator('.scheduled').count()) === 0)
   })
 
   test('settings: found by a word, with where each value comes from', async (t) => {

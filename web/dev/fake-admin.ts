@@ -9,6 +9,7 @@ import type {
   TokenItem,
   WebhookItem,
 } from '../../src/http/api-types.ts'
+import { faultProfiles } from '../../src/policy/fault-rules.ts'
 import type { Answer } from './fake-api.ts'
 
 export interface AdminState {
@@ -120,11 +121,7 @@ export function makeAdmin(): AdminState {
         },
         { id: 'f3', enabled: false, stage: 'connect', fault: { kind: 'reset' }, firedCount: 0 },
       ],
-      profiles: [
-        { name: 'gmail', text: 'Rate limits and 421 4.7.0 for bursts, 5.7.26 without authentication.' },
-        { name: 'outlook', text: 'Throttling by connection, 4.7.650 and slow replies.' },
-        { name: 'strict', text: 'Greylists everybody, small messages only.' },
-      ],
+      profiles: faultProfiles.map(({ name, text }) => ({ name, text })),
     },
   }
 }

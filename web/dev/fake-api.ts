@@ -10,7 +10,7 @@ import { mailPage } from '../../src/http/mail-html.ts'
 import { type AdminState, adminRoute, makeAdmin } from './fake-admin.ts'
 import { type FakeMessage, makeMail, makeMessage } from './fake-mail.ts'
 import { checksOf, timelineOf } from './fake-message.ts'
-import { makeQueue, queueRoute } from './fake-queue.ts'
+import { makeQueue, queueRoute, schedule } from './fake-queue.ts'
 
 const builtFolder = join(import.meta.dirname, '../../dist/console')
 
@@ -33,6 +33,8 @@ export interface FakeOptions {
   readonly count?: number
   readonly product?: 'server' | 'catcher'
   readonly login?: boolean
+  /** Patterns of addresses that mail may be released to; null: no server is configured. */
+  readonly release?: readonly string[] | null
   readonly port?: number
   /** HTML as the mail brings it, under the policy alone: what the server takes out of it is the other wall. */
   readonly bareHtml?: boolean
@@ -98,6 +100,8 @@ export async function startFakeApi(options: FakeOptions = {}): Promise<FakeApi> 
       hostname: 'posthouse.test',
       mode: product === 'catcher' ? 'capture' : 'relay',
       product,
+      canRelease: options.release !== null,
+      releaseAllow: options.release ?? ['*@shop.test', 'qa@example.com'],
     },
   })
 
@@ -202,6 +206,10 @@ export async function startFakeApi(options: FakeOptions = {}): Promise<FakeApi> 
           ),
         },
       }
+    if ((tail === 'cancel' || tail === 'retry') && method === 'POST') {
+      const body = { act: tail === 'cancel' ? 'delete' : 'retry', filter: { ids: [`${found.summary.id}-0`] } }
+      return queueRoute(queue, method, new URL('http://fake/v1/queue/actions'), body)
+    }
     if (tail === 'release' && method === 'POST') return { status: 202, body: { id: found.summary.id } }
     return undefined
   }
@@ -246,7 +254,12 @@ export async function startFakeApi(options: FakeOptions = {}): Promise<FakeApi> 
   }
 
   function send(body: unknown): Answer {
-    const { to, subject, text } = body as { to?: unknown; subject?: string; text?: string }
+    const { to, subject, text, sendAt } = body as {
+      to?: unknown
+      subject?: string
+      text?: string
+      sendAt?: string
+    }
     const recipients = (Array.isArray(to) ? to : [to])
       .map(String)
       .filter((one) => one !== '' && one !== 'undefined')
@@ -255,15 +268,23 @@ export async function startFakeApi(options: FakeOptions = {}): Promise<FakeApi> 
       return {
         status: 400,
         body: {
+          type: 'urn:posthouse:problem:bad-request',
           title: 'The request is not valid',
           status: 400,
           errors: [{ path: 'to[0]', message: `“${bad}” is not an address` }],
         },
       }
     const summary = deliver(subject ?? '', text)
+    const scheduledAt = sendAt === undefined ? undefined : Date.parse(sendAt)
+    if (scheduledAt !== undefined) schedule(queue, summary.id, recipients[0] ?? '', scheduledAt)
     return {
       status: 202,
-      body: { id: summary.id, messageId: `${summary.id}@posthouse.test`, accepted: recipients },
+      body: {
+        id: summary.id,
+        messageId: `${summary.id}@posthouse.test`,
+        accepted: recipients,
+        ...(scheduledAt !== undefined && { scheduledAt }),
+      },
     }
   }
 

@@ -1,6 +1,8 @@
 // Owns timeline and checks of the fake API's messages.
 
+import { checkMessage } from '../../src/checks/message-checks.ts'
 import type { ChecksView, TimelineView } from '../../src/http/api-types.ts'
+import { parseMessage } from '../../src/message/parse-message.ts'
 import type { FakeMessage } from './fake-mail.ts'
 import type { FakeQueue } from './fake-queue.ts'
 
@@ -29,7 +31,8 @@ export function timelineOf({ summary, view }: FakeMessage, queue: FakeQueue): Ti
     ['C', 'QUIT'],
     ['S', '221 2.0.0 Bye'],
   ]
-  const waiting = summary.tags.includes('orders') ? queue.deliveries.slice(0, 1) : []
+  const own = queue.deliveries.filter(({ messageId }) => messageId === summary.id)
+  const waiting = own.length > 0 ? own : summary.tags.includes('orders') ? queue.deliveries.slice(0, 1) : []
   return {
     id: summary.id,
     receivedAt: at,
@@ -47,88 +50,51 @@ export function timelineOf({ summary, view }: FakeMessage, queue: FakeQueue): Ti
         at,
         kind: 'accepted',
         text: `Accepted from ${summary.reversePath} for ${summary.recipientCount} recipient.`,
-        data: { recipients: summary.recipients },
+        data: { recipients: summary.recipients, recipientCount: summary.recipientCount },
       },
-      ...(waiting.length > 0
-        ? [
-            {
-              at: at + 1200,
-              kind: 'deferred',
-              seq: 0,
-              text: 'mx1.slow.example (192.0.2.4) asked us to come back later.',
-              data: {
-                code: 451,
-                status: '4.7.1',
-                reply: '451 4.7.1 Greylisted, please try again in five minutes',
-                transcript: [
-                  'S: 220 mx1.slow.example',
-                  'C: EHLO posthouse.test',
-                  'S: 250 mx1.slow.example',
-                  'C: MAIL FROM:<orders@shop.test>',
-                  'S: 250 ok',
-                  'C: RCPT TO:<ann@slow.example>',
-                  'S: 451 4.7.1 Greylisted, please try again in five minutes',
-                ],
+      ...(own.length > 0
+        ? []
+        : waiting.length > 0
+          ? [
+              {
+                at: at + 1200,
+                kind: 'deferred',
+                seq: 0,
+                text: 'mx1.slow.example (192.0.2.4) asked us to come back later.',
+                data: {
+                  code: 451,
+                  status: '4.7.1',
+                  reply: '451 4.7.1 Greylisted, please try again in five minutes',
+                  transcript: [
+                    'S: 220 mx1.slow.example',
+                    'C: EHLO posthouse.test',
+                    'S: 250 mx1.slow.example',
+                    'C: MAIL FROM:<orders@shop.test>',
+                    'S: 250 ok',
+                    'C: RCPT TO:<ann@slow.example>',
+                    'S: 451 4.7.1 Greylisted, please try again in five minutes',
+                  ],
+                },
               },
-            },
-          ]
-        : [
-            {
-              at: at + 12,
-              kind: 'captured',
-              seq: 0,
-              text: `Kept in ${summary.mailbox}: nothing leaves this machine.`,
-              data: {},
-            },
-          ]),
+            ]
+          : [
+              {
+                at: at + 12,
+                kind: 'captured',
+                seq: 0,
+                text: `Kept in ${summary.mailbox}: nothing leaves this machine.`,
+                data: {},
+              },
+            ]),
     ],
     conversation: lines.map(([from, line], i) => ({ at: at + i * 3, from, line })),
   }
 }
 
-export function checksOf({ view }: FakeMessage): ChecksView {
+export function checksOf({ view, raw }: FakeMessage): ChecksView {
+  const bytes = Buffer.from(raw)
   return {
-    checks: [
-      {
-        id: 'text-part',
-        level: view.text === '' ? 'error' : 'ok',
-        title: view.text === '' ? 'There is no text part' : 'There is a text part',
-        details: [],
-        ...(view.text === '' && { advice: 'Add one: some people and many filters read nothing else.' }),
-      },
-      {
-        id: 'size.clipping',
-        level: 'ok',
-        title: 'The HTML is 2.1 kB: Gmail shows all of it up to 102 kB',
-        details: [],
-      },
-      {
-        id: 'accessibility.alt',
-        level: 'warning',
-        title: 'One image has no alternative text',
-        advice: 'Give it alt text, or alt="" where it says nothing.',
-        details: ['<img src="https://track.loaf.example/open.gif?u=212"> in line 4'],
-      },
-      {
-        id: 'list-unsubscribe',
-        level: view.listUnsubscribe === undefined ? 'info' : 'ok',
-        title: view.listUnsubscribe === undefined ? 'No List-Unsubscribe' : 'List-Unsubscribe with one click',
-        details: [],
-        ...(view.listUnsubscribe === undefined && { advice: 'Bulk mail needs it; a receipt does not.' }),
-      },
-      {
-        id: 'authentication.spf',
-        level: 'unknown',
-        title: 'SPF was not checked: the mail came from this machine',
-        details: [],
-      },
-      {
-        id: 'preview',
-        level: 'ok',
-        title: 'Subject and first words fit into a list',
-        details: [`${view.subject} · ${view.text.slice(0, 60)}`],
-      },
-    ],
+    checks: checkMessage(parseMessage(bytes), bytes).checks,
     ...(view.hasHtml && {
       htmlSupport: {
         score: 87.4,

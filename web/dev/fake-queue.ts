@@ -21,23 +21,26 @@ export function makeQueue(now: number): FakeQueue {
       '451 4.7.1 Greylisted, please try again in five minutes',
       3,
       'The server of slow.example asked us to come back later (greylisting). The next try is in 4 minutes.',
+      'greylisted',
     ],
     [
       'down.example',
       'connect to 192.0.2.7:25 timed out',
       9,
       'No server of down.example could be reached: the connection to 192.0.2.7 timed out. It rests for 20 minutes.',
+      'destination-down',
     ],
     [
       'full.example',
       '452 4.2.2 The mailbox of the recipient is full',
       2,
       'The mailbox is full, says the other side. The next try is in an hour.',
+      'deferred',
     ],
-    ['fine.example', '', 0, 'It is on its way right now.'],
+    ['fine.example', '', 0, 'It is on its way right now.', 'attempting'],
   ] as const
   const deliveries: DeliveryView[] = []
-  for (const [domain, error, attempts, explanation] of plan) {
+  for (const [domain, error, attempts, explanation, kind] of plan) {
     for (let i = 0; i < (domain === 'down.example' ? 14 : domain === 'fine.example' ? 1 : 4); i++) {
       const id = `01q${domain.slice(0, 2)}${i.toString(36).padStart(4, '0')}`
       deliveries.push({
@@ -61,6 +64,20 @@ export function makeQueue(now: number): FakeQueue {
           i === 3 && domain !== 'fine.example'
             ? 'Somebody held it: it waits until it is released.'
             : explanation,
+        waiting:
+          i === 3 && domain !== 'fine.example'
+            ? { kind: 'held', heldBy: 'operator' }
+            : {
+                kind,
+                ...(kind === 'destination-down' && {
+                  down: {
+                    since: now - 5_400_000,
+                    failureCount: 9,
+                    lastError: error,
+                    probeAt: now + 1_200_000,
+                  },
+                }),
+              },
       })
     }
   }
@@ -74,6 +91,7 @@ export function makeQueue(now: number): FakeQueue {
       ...(error !== '' && { lastError: error }),
       ...(domain === 'down.example' && { blockedUntil: now + 1_200_000 }),
       failureCount: domain === 'down.example' ? 9 : 0,
+      limits: { connectionsMax: 20, recipientsPerMessageMax: 100 },
       history: {
         delivered: domain === 'down.example' ? zeros : series(6),
         deferred: domain === 'fine.example' ? zeros : series(3),
@@ -81,6 +99,26 @@ export function makeQueue(now: number): FakeQueue {
       },
     })),
   }
+}
+
+/** A message that its sender wants to go later. */
+export function schedule(queue: FakeQueue, id: string, recipient: string, at: number): void {
+  const domain = recipient.slice(recipient.lastIndexOf('@') + 1)
+  queue.deliveries.push({
+    id: `${id}-0`,
+    messageId: id,
+    recipient,
+    domain,
+    destination: domain,
+    state: 'waiting',
+    receivedAt: Date.now(),
+    reversePath: 'app@example.test',
+    nextTryAt: at,
+    expiresAt: at + 86_400_000 * 4,
+    attemptCount: 0,
+    explanation: 'Its sender scheduled it.',
+    waiting: { kind: 'deferred' },
+  })
 }
 
 export function queueRoute(queue: FakeQueue, method: string, url: URL, body: unknown): Answer | undefined {

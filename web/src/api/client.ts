@@ -14,12 +14,21 @@ export class ApiError extends Error {
   readonly title: string
   readonly detail: string | undefined
   readonly fields: readonly ProblemField[]
-  constructor(status: number, title: string, detail?: string, fields: readonly ProblemField[] = []) {
+  /** The URN of the problem; '' where the answer is none. */
+  readonly type: string
+  constructor(
+    status: number,
+    title: string,
+    detail?: string,
+    fields: readonly ProblemField[] = [],
+    type = '',
+  ) {
     super(detail ?? title)
     this.status = status
     this.title = title
     this.detail = detail
     this.fields = fields
+    this.type = type
   }
 }
 
@@ -70,7 +79,8 @@ export async function request(method: string, path: string, options: RequestOpti
 
 async function readProblem(response: Response): Promise<ApiError> {
   try {
-    const { title, detail, errors } = (await response.json()) as {
+    const { type, title, detail, errors } = (await response.json()) as {
+      readonly type?: unknown
       readonly title?: unknown
       readonly detail?: unknown
       readonly errors?: unknown
@@ -80,6 +90,7 @@ async function readProblem(response: Response): Promise<ApiError> {
       typeof title === 'string' ? title : response.statusText,
       typeof detail === 'string' ? detail : undefined,
       Array.isArray(errors) ? (errors as ProblemField[]) : [],
+      typeof type === 'string' ? type : '',
     )
   } catch {
     return new ApiError(response.status, response.statusText || String(response.status))

@@ -4,7 +4,7 @@ import type { JSX } from 'preact'
 import { useRef, useState } from 'preact/hooks'
 import type { SendResult } from '../../../src/http/api-types.ts'
 import { api } from '../api/client.ts'
-import { formatSize } from '../i18n/format.ts'
+import { formatFull, formatSize } from '../i18n/format.ts'
 import { text } from '../i18n/text.ts'
 import { href } from '../router.ts'
 import { recall, remember, session } from '../state.ts'
@@ -26,6 +26,8 @@ interface Draft {
   readonly html: string
   readonly tags: string
   readonly headers: string
+  /** Of an input of type datetime-local: no zone. */
+  readonly sendAt: string
 }
 
 const splitAddresses = (value: string): readonly string[] =>
@@ -45,7 +47,13 @@ function emptyDraft(): Draft {
     html: '',
     tags: '',
     headers: '',
+    sendAt: '',
   }
+}
+
+function sendAtOf({ sendAt }: Draft): number | undefined {
+  const at = sendAt === '' ? Number.NaN : new Date(sendAt).getTime()
+  return Number.isNaN(at) ? undefined : at
 }
 
 /** As POST /v1/messages takes it. */
@@ -67,6 +75,7 @@ function toMessage(draft: Draft, body: Body): Record<string, unknown> {
     ...(body !== 'text' && { html: draft.html }),
     ...(tags !== undefined && tags.length > 0 && { tags }),
     ...(Object.keys(headers).length > 0 && { headers }),
+    ...(sendAtOf(draft) !== undefined && { sendAt: new Date(sendAtOf(draft) ?? 0).toISOString() }),
   }
 }
 
@@ -121,6 +130,8 @@ export function ComposePage(): JSX.Element {
     const wrong = new Map<string, string>()
     if (draft.from.trim() === '') wrong.set('from', c.needFrom)
     if (splitAddresses(`${draft.to},${draft.cc},${draft.bcc}`).length === 0) wrong.set('to', c.needTo)
+    const sendAt = sendAtOf(draft)
+    if (sendAt !== undefined && sendAt <= Date.now()) wrong.set('sendAt', c.needFuture)
     setMissing(wrong)
     setError(undefined)
     setSent(undefined)
@@ -171,8 +182,14 @@ export function ComposePage(): JSX.Element {
         {sent !== undefined && (
           <div class="note info sent" role="status">
             <Icon name="check" size={18} />
-            <span class="grow">{c.sentTo(sent.accepted.length)}</span>
-            <a class="btn small" href={href(['mail', sent.id])}>
+            <span class="grow">
+              {c.sentTo(sent.accepted.length)}
+              {sent.scheduledAt !== undefined && ` · ${c.scheduledFor(formatFull(sent.scheduledAt))}`}
+            </span>
+            <a
+              class="btn small"
+              href={href(['mail', sent.id], sent.scheduledAt === undefined ? {} : { view: 'delivery' })}
+            >
               {c.show}
             </a>
           </div>
@@ -252,6 +269,20 @@ export function ComposePage(): JSX.Element {
               </Field>
             </div>
           )}
+          {more && (
+            <div class="form-row">
+              <Field id="compose-sendAt" label={c.sendAt} hint={c.sendAtHint} fault={faults.get('sendAt')}>
+                <input
+                  class="input"
+                  id="compose-sendAt"
+                  type="datetime-local"
+                  value={draft.sendAt}
+                  onInput={set('sendAt')}
+                  aria-invalid={faults.has('sendAt')}
+                />
+              </Field>
+            </div>
+          )}
           {error !== undefined && (
             <div class="field">
               <div class="fault" role="alert">
@@ -267,7 +298,7 @@ export function ComposePage(): JSX.Element {
           <div class="row wrap">
             <button type="submit" class="btn primary" disabled={busy}>
               <Icon name="send" size={16} />
-              {busy ? c.sending : c.send}
+              {busy ? c.sending : draft.sendAt === '' ? c.send : c.schedule}
             </button>
             <button type="button" class="btn quiet" aria-expanded={more} onClick={() => setMore(!more)}>
               <Icon name={more ? 'up' : 'down'} size={16} />

@@ -100,7 +100,7 @@ export function FaultsPage(): JSX.Element {
                   <li key={name}>
                     <div class="grow">
                       <strong>{name}</strong>
-                      <p class="small muted">{what}</p>
+                      <p class="small muted">{t.server?.profile(name) ?? what}</p>
                     </div>
                     {writable && (
                       <button

@@ -2,6 +2,7 @@
 // sentence, the entry is a function.
 
 import { formatNumber } from './format.ts'
+import type { ServerWords } from './server-words.ts'
 
 const s = (count: number, one: string, many = `${one}s`): string =>
   `${formatNumber(count)} ${count === 1 ? one : many}`
@@ -30,6 +31,9 @@ export const en = {
   no: 'no',
   refresh: 'Refresh',
   test: 'Test',
+
+  /** The server speaks English. */
+  server: undefined as ServerWords | undefined,
 
   errors: {
     title: 'That did not work',
@@ -240,10 +244,14 @@ export const en = {
     redirected: (url: string) => `ends at ${url}`,
     release: 'Release',
     releaseTitle: 'Release to a real address',
-    releaseBody:
-      'The message leaves this server as it is. Only addresses that the configuration allows are accepted.',
+    releaseBody: 'The message leaves this server as it is.',
     releaseTo: 'To',
     releaseHint: 'Several addresses are separated by commas.',
+    releaseAllowed: 'Allowed:',
+    releaseAny: 'Any address is allowed.',
+    releaseOff: 'There is no server yet that could take it',
+    releaseOffBody:
+      'Name one, and the addresses that may be reached, at the start of the catcher or in the configuration:',
     released: (count: number) => `On its way to ${s(count, 'address', 'addresses')}`,
     openRaw: 'Download .eml',
     print: 'Open HTML alone',
@@ -293,6 +301,17 @@ export const en = {
     givesUp: 'Gives up',
     transcript: 'Transcript',
     show: 'Show',
+    scheduled: (when: string, relative: string) => `Scheduled: goes ${relative}, on ${when}.`,
+    sendNow: 'Send now',
+    cancelSending: 'Cancel sending',
+    cancelBody: (count: number) =>
+      `${s(count, 'recipient')} will not get this message. It is taken out of the queue; nobody is told.`,
+    keep: 'Keep it',
+    cancelled: (count: number, busy: number) =>
+      busy > 0
+        ? `Cancelled for ${s(count, 'recipient')}; ${formatNumber(busy)} under way already`
+        : `Cancelled for ${s(count, 'recipient')}`,
+    sendingNow: 'It goes now',
   },
 
   checks: {
@@ -330,6 +349,8 @@ export const en = {
     held: 'Held',
     oldest: 'Oldest',
     nextDue: 'Next',
+    limits: (connections: number, recipients: number) =>
+      `At most ${s(connections, 'connection')} at once, ${s(recipients, 'recipient')} in one transaction.`,
     lastHour: 'Last hour',
     lastError: 'Last answer',
     empty: 'The queue is empty',
@@ -563,6 +584,11 @@ export const en = {
     example: 'Fill in an example',
     needTo: 'Say at least one recipient.',
     needFrom: 'Say a sender.',
+    sendAt: 'Send at',
+    sendAtHint: 'In the time of this browser; empty: at once.',
+    needFuture: 'This time has passed.',
+    schedule: 'Schedule',
+    scheduledFor: (when: string) => `Scheduled for ${when}`,
     asCode: 'The same with curl',
     sampleSubject: 'Your order is on its way',
     sampleText:

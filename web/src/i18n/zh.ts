@@ -2,6 +2,7 @@
 
 import { formatNumber } from './format.ts'
 import type { Dictionary } from './text.ts'
+import { zhServer } from './zh-server.ts'
 
 const n = formatNumber
 
@@ -29,6 +30,7 @@ export const zh: Dictionary = {
   no: '否',
   refresh: '刷新',
   test: '测试',
+  server: zhServer,
 
   errors: {
     title: '操作没有成功',
@@ -62,7 +64,7 @@ export const zh: Dictionary = {
     off: '离线，正在重试',
     notice: '与服务器的连接已断开，看到的内容可能不是最新的。',
   },
-  theme: { label: '主题', auto: '跟随系统', light: '浅色', dark: '深色' },
+  theme: { label: '外观', auto: '跟随系统', light: '浅色', dark: '深色' },
 
   login: {
     title: '登录 Posthouse',
@@ -237,9 +239,13 @@ export const zh: Dictionary = {
     redirected: (url) => `最终到达 ${url}`,
     release: '放行',
     releaseTitle: '放行到真实地址',
-    releaseBody: '邮件将原样离开这台服务器。只接受配置允许的地址。',
+    releaseBody: '邮件将原样离开这台服务器。',
     releaseTo: '收件人',
     releaseHint: '多个地址用逗号分隔。',
+    releaseAllowed: '允许的地址：',
+    releaseAny: '允许任何地址。',
+    releaseOff: '还没有可以接收它的服务器',
+    releaseOffBody: '请在启动捕获器时或在配置中指定一台服务器，以及可以送达的地址：',
     released: (count) => `正在发往 ${n(count)} 个地址`,
     openRaw: '下载 .eml',
     print: '单独打开 HTML',
@@ -288,6 +294,13 @@ export const zh: Dictionary = {
     givesUp: '放弃时间',
     transcript: '对话记录',
     show: '显示',
+    scheduled: (when, relative) => `定时发送：${relative}，${when}。`,
+    sendNow: '立即发送',
+    cancelSending: '取消发送',
+    cancelBody: (count) => `${n(count)} 个收件人将收不到这封邮件。它会从队列中移除，不会通知任何人。`,
+    keep: '保留',
+    cancelled: (count, busy) => `已为 ${n(count)} 个收件人取消${busy > 0 ? `；${n(busy)} 个已在投递中` : ''}`,
+    sendingNow: '正在发送',
   },
 
   checks: {
@@ -325,6 +338,8 @@ export const zh: Dictionary = {
     held: '搁置',
     oldest: '最早',
     nextDue: '下次',
+    limits: (connections, recipients) =>
+      `同时最多 ${n(connections)} 个连接，每次事务最多 ${n(recipients)} 个收件人。`,
     lastHour: '最近一小时',
     lastError: '最近的应答',
     empty: '队列是空的',
@@ -553,6 +568,11 @@ export const zh: Dictionary = {
     example: '填入示例',
     needTo: '请至少填写一个收件人。',
     needFrom: '请填写发件人。',
+    sendAt: '发送时间',
+    sendAtHint: '按本浏览器的时间；留空：立即发送。',
+    needFuture: '这个时间已经过去。',
+    schedule: '定时发送',
+    scheduledFor: (when) => `定于 ${when} 发送`,
     asCode: '用 curl 完成同样的事',
     sampleSubject: '您的订单已发货',
     sampleText: '您好：\n\n您的订单已经发出，预计星期四送达。\n\n商店全体员工\n',

@@ -6,6 +6,7 @@ import type { ChecksView, CheckView, HtmlSupportView, MessageView } from '../../
 import { get, messagePath } from '../api/client.ts'
 import { useResource } from '../api/resource.ts'
 import { formatDecimal } from '../i18n/format.ts'
+import type { CheckFacts, CheckWords } from '../i18n/server-words.ts'
 import { text } from '../i18n/text.ts'
 import { Icon, type IconName } from '../ui/icon.tsx'
 import { Badge, Failure, Skeleton } from '../ui/parts.tsx'
@@ -18,6 +19,12 @@ const icons: Readonly<Record<CheckView['level'], IconName>> = {
   warning: 'warning',
   error: 'fault',
   unknown: 'info',
+}
+
+/** In the reader's language where it has words for the check, else the server's. */
+function wordsOf(facts: CheckFacts): CheckWords & Pick<CheckView, 'details'> {
+  const words = text().server?.check(facts)
+  return words === undefined ? facts.check : { ...words, details: words.details ?? facts.check.details }
 }
 
 export function ChecksTab(props: { readonly message: MessageView }): JSX.Element {
@@ -46,29 +53,31 @@ export function ChecksTab(props: { readonly message: MessageView }): JSX.Element
           <p class="muted">{t.intro}</p>
         </div>
         <ul class="check-list">
-          {sorted.map((check) => (
-            <li key={check.id} class={check.level}>
-              <span class="check-mark" title={t[check.level]}>
-                <Icon name={icons[check.level]} size={16} />
-              </span>
-              <div class="grow">
-                <div class="wrap-any">
-                  <span class="sr-only">{t[check.level]}: </span>
-                  {check.title}
+          {sorted
+            .map((check) => ({ check, words: wordsOf({ check, message, support: htmlSupport }) }))
+            .map(({ check, words }) => (
+              <li key={check.id} class={check.level}>
+                <span class="check-mark" title={t[check.level]}>
+                  <Icon name={icons[check.level]} size={16} />
+                </span>
+                <div class="grow">
+                  <div class="wrap-any">
+                    <span class="sr-only">{t[check.level]}: </span>
+                    {words.title}
+                  </div>
+                  {words.advice !== undefined && <p class="small muted">{words.advice}</p>}
+                  {words.details.length > 0 && (
+                    <ul class="check-details small">
+                      {words.details.map((detail, at) => (
+                        <li key={at} class="mono wrap-any">
+                          {detail}
+                        </li>
+                      ))}
+                    </ul>
+                  )}
                 </div>
-                {check.advice !== undefined && <p class="small muted">{check.advice}</p>}
-                {check.details.length > 0 && (
-                  <ul class="check-details small">
-                    {check.details.map((detail, at) => (
-                      <li key={at} class="mono wrap-any">
-                        {detail}
-                      </li>
-                    ))}
-                  </ul>
-                )}
-              </div>
-            </li>
-          ))}
+              </li>
+            ))}
         </ul>
       </section>
       {htmlSupport !== undefined && <HtmlSupport support={htmlSupport} />}

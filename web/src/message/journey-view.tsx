@@ -8,6 +8,7 @@ import { useResource } from '../api/resource.ts'
 import { formatClock, formatRelative } from '../i18n/format.ts'
 import { text } from '../i18n/text.ts'
 import { Badge, Failure, Skeleton } from '../ui/parts.tsx'
+import { Scheduled } from './scheduled.tsx'
 import { Timeline } from './timeline.tsx'
 
 export function JourneyView(props: { readonly message: MessageView }): JSX.Element {
@@ -30,6 +31,7 @@ export function JourneyView(props: { readonly message: MessageView }): JSX.Eleme
   }
   return (
     <div class="pad journey">
+      <Scheduled id={message.id} timeline={timeline} reload={found.reload} />
       <section class="stack">
         <h2>{t.timeline}</h2>
         <Timeline timeline={timeline} />
@@ -46,7 +48,7 @@ export function JourneyView(props: { readonly message: MessageView }): JSX.Eleme
                     {text().queue.states[one.state]}
                   </Badge>
                 </div>
-                <p>{one.explanation}</p>
+                <p class="wrap-any">{text().server?.waiting(one, Date.now()) ?? one.explanation}</p>
                 <p class="small muted">
                   {t.attempts(one.attemptCount)}
                   {one.nextTryAt !== undefined &&

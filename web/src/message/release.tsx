@@ -5,8 +5,9 @@ import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import { api, messagePath } from '../api/client.ts'
 import { text } from '../i18n/text.ts'
+import { isCatcher, session } from '../state.ts'
 import { Dialog, toast } from '../ui/overlay.tsx'
-import { describeError, Field } from '../ui/parts.tsx'
+import { Code, describeError, Field } from '../ui/parts.tsx'
 
 const asked = signal<{ readonly id: string; readonly to: readonly string[] } | undefined>(undefined)
 
@@ -16,16 +17,38 @@ export function openRelease(id: string, to: readonly string[]): void {
 
 export function ReleaseHost(): JSX.Element | null {
   const open = asked.value
+  if (open !== undefined && session.value?.server.canRelease === false) return <NoServer />
   return open === undefined ? null : <Release key={open.id} id={open.id} to={open.to} />
+}
+
+const close = (): void => {
+  asked.value = undefined
+}
+
+/** What to write, so that there is a server. */
+function NoServer(): JSX.Element {
+  const t = text()
+  const lines = isCatcher()
+    ? "posthouse catch --release-server smtp://user:password@mail.example.com:587 --release-to '*@example.com'"
+    : "capture: {\n  release: {\n    server: 'smtp:mail.example.com:587',\n    allow: ['*@example.com'],\n  },\n}"
+  return (
+    <Dialog title={t.message.releaseOff} onClose={close}>
+      <p class="muted">{t.message.releaseOffBody}</p>
+      <Code>{lines}</Code>
+      <div class="foot">
+        <button type="button" class="btn primary" onClick={close}>
+          {t.close}
+        </button>
+      </div>
+    </Dialog>
+  )
 }
 
 function Release(props: { readonly id: string; readonly to: readonly string[] }): JSX.Element {
   const t = text()
   const [fault, setFault] = useState<string>()
   const [busy, setBusy] = useState(false)
-  const close = (): void => {
-    asked.value = undefined
-  }
+  const allowed = session.value?.server.releaseAllow ?? []
   const submit = async (form: HTMLFormElement): Promise<void> => {
     const to = String(new FormData(form).get('to'))
       .split(/[,;\s]+/)
@@ -45,6 +68,16 @@ function Release(props: { readonly id: string; readonly to: readonly string[] })
   return (
     <Dialog title={t.message.releaseTitle} onClose={close}>
       <p class="muted">{t.message.releaseBody}</p>
+      {session.value?.server.canRelease === true && (
+        <p class="small row wrap allowed">
+          {allowed.length === 0 ? t.message.releaseAny : t.message.releaseAllowed}
+          {allowed.map((pattern) => (
+            <code key={pattern} class="wrap-any">
+              {pattern}
+            </code>
+          ))}
+        </p>
+      )}
       <form
         class="form"
         onSubmit={(event) => {

@@ -32,7 +32,7 @@ export function StructureView(props: { readonly message: MessageView }): JSX.Ele
             {message.defects.map((defect) => (
               <li key={defect}>
                 <Icon name="warning" size={16} />
-                <span>{defect}</span>
+                <span>{text().server?.defect(defect) ?? defect}</span>
               </li>
             ))}
           </ul>

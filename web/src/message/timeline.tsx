@@ -38,14 +38,16 @@ function Entry(props: { readonly event: Event }): JSX.Element {
   const transcript = transcriptOf(data)
   const reply = data.reply
   const nextTryAt = data.nextTryAt
+  const words = text().server
+  const sentence = words?.event(event) ?? event.text
   return (
     <li class={`event ${tones[event.kind] ?? ''}`}>
       <div class="row wrap">
-        <Badge tone={tones[event.kind] ?? 'plain'}>{event.kind}</Badge>
+        <Badge tone={tones[event.kind] ?? 'plain'}>{words?.eventKind(event.kind) ?? event.kind}</Badge>
         <time class="small faint">{formatFull(event.at)}</time>
       </div>
-      {event.kind === 'attempt' ? <Attempt data={data} /> : <p class="wrap-any">{event.text}</p>}
-      {typeof reply === 'string' && !event.text.includes(reply) && <p class="mono wrap-any">{reply}</p>}
+      {event.kind === 'attempt' ? <Attempt data={data} /> : <p class="wrap-any">{sentence}</p>}
+      {typeof reply === 'string' && !sentence.includes(reply) && <p class="mono wrap-any">{reply}</p>}
       {typeof nextTryAt === 'number' && (
         <p class="small muted" title={formatFull(nextTryAt)}>
           {t.nextTry}: {formatRelative(nextTryAt, Date.now())}

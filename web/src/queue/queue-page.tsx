@@ -73,6 +73,9 @@ function actItems(filter: QueueActBody['filter'], what: string, done: () => void
   }))
 }
 
+const limitsText = (limits: NonNullable<DestinationView['limits']>): string =>
+  text().queue.limits(limits.connectionsMax, limits.recipientsPerMessageMax)
+
 export function QueuePage(): JSX.Element {
   const t = text()
   const destination = place.value.path[1]
@@ -82,13 +85,14 @@ export function QueuePage(): JSX.Element {
     { after: changesQueue, everyMs: refreshMs },
   )
   const view = found.data
+  const limits = view?.items.find((one) => one.destination === destination)?.limits
   return (
     <div class="page">
       <div class="inner">
         <header class="page-head">
           <div>
             <h1>{destination ?? t.queue.title}</h1>
-            <p>{t.queue.intro}</p>
+            <p>{destination !== undefined && limits !== undefined ? limitsText(limits) : t.queue.intro}</p>
           </div>
           {destination !== undefined && (
             <a class="btn" href={href(['queue'])}>
@@ -214,6 +218,12 @@ function Destination(props: {
       </td>
       <td class="right num" data-label={t.active}>
         {formatNumber(one.active)}
+        {one.limits !== undefined && (
+          <span class="faint" title={limitsText(one.limits)}>
+            {' / '}
+            {formatNumber(one.limits.connectionsMax)}
+          </span>
+        )}
       </td>
       <td class="right num" data-label={t.held}>
         {formatNumber(one.held)}
@@ -347,6 +357,7 @@ function Delivery(props: {
   const { one, checked, onCheck, reload } = props
   const t = text().queue
   const now = Date.now()
+  const why = text().server?.waiting(one, now) ?? one.explanation
   const tone = one.state === 'held' ? 'warn' : one.state === 'active' ? 'ok' : 'accent'
   return (
     <li>
@@ -366,8 +377,8 @@ function Delivery(props: {
             {t.from} {one.reversePath || '<>'}
           </span>
         </div>
-        <p>{one.explanation}</p>
-        {one.lastError !== undefined && !one.explanation.includes(one.lastError) && (
+        <p class="wrap-any">{why}</p>
+        {one.lastError !== undefined && !why.includes(one.lastError) && (
           <p class="mono small wrap-any muted">{one.lastError}</p>
         )}
         <p class="small faint">

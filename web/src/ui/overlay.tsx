@@ -44,6 +44,8 @@ interface Question {
   readonly title: string
   readonly body: ComponentChildren
   readonly action: string
+  /** Instead of 'cancel', where that could be what is asked about. */
+  readonly refuse?: string
   readonly danger?: boolean
   readonly answer: (yes: boolean) => void
 }
@@ -71,7 +73,7 @@ export function QuestionHost(): JSX.Element | null {
       <div class="muted wrap-any">{open.body}</div>
       <div class="foot">
         <button type="button" class="btn" onClick={() => open.answer(false)}>
-          {text().cancel}
+          {open.refuse ?? text().cancel}
         </button>
         <button
           type="button"

@@ -122,7 +122,9 @@ export function describeError(error: unknown): string {
   const t = text()
   if (error instanceof ApiError) {
     if (error.status === 0) return t.errors.unreachable
-    return error.detail ?? error.title
+    const words = t.server?.problem(error.type)
+    if (words === undefined) return error.detail ?? error.title
+    return error.detail === undefined ? words : `${words}：${error.detail}`
   }
   return error instanceof Error ? error.message : String(error)
 }
