@@ -8,6 +8,18 @@ import type { FaultsView } from './api-types.ts'
 const text = z.string()
 const whole = z.int().min(0)
 
+/** Asked for and answered in the same shape; a reply is not, its bounds are checked when it is asked for. */
+export const faultsBesidesReply = [
+  z.strictObject({ kind: z.literal('reset') }),
+  z.strictObject({ kind: z.literal('close') }),
+  z.strictObject({ kind: z.literal('delay'), ms: whole }),
+  z.strictObject({ kind: z.literal('trickle'), bytes: whole, ms: whole }),
+  z.strictObject({ kind: z.literal('tls-alert') }),
+  z.strictObject({ kind: z.literal('greylist'), seconds: whole }),
+  z.strictObject({ kind: z.literal('size-limit'), bytes: whole }),
+  z.strictObject({ kind: z.literal('rate-limit'), messages: whole, seconds: whole }),
+] as const
+
 export const faultRule = z.strictObject({
   id: text,
   enabled: z.boolean(),
@@ -28,14 +40,7 @@ export const faultRule = z.strictObject({
       status: text.exactOptional(),
       text: text.exactOptional(),
     }),
-    z.strictObject({ kind: z.literal('reset') }),
-    z.strictObject({ kind: z.literal('close') }),
-    z.strictObject({ kind: z.literal('delay'), ms: whole }),
-    z.strictObject({ kind: z.literal('trickle'), bytes: whole, ms: whole }),
-    z.strictObject({ kind: z.literal('tls-alert') }),
-    z.strictObject({ kind: z.literal('greylist'), seconds: whole }),
-    z.strictObject({ kind: z.literal('size-limit'), bytes: whole }),
-    z.strictObject({ kind: z.literal('rate-limit'), messages: whole, seconds: whole }),
+    ...faultsBesidesReply,
   ]),
   probability: z.number().exactOptional(),
   times: whole.exactOptional(),

@@ -6,7 +6,7 @@ import { z } from 'zod'
 import type { FaultPlan } from '../policy/fault-plan.ts'
 import { checkFaultRule, type FaultRuleInput, faultStages } from '../policy/fault-rules.ts'
 
-import { faultRule, faults as faultsAnswer } from './answers-faults.ts'
+import { faultRule, faults as faultsAnswer, faultsBesidesReply } from './answers-faults.ts'
 import { type ApiRoute, empty, found, json, route } from './api-route.ts'
 import { text } from './api-schemas.ts'
 import type { FaultsView } from './api-types.ts'
@@ -24,14 +24,7 @@ const fault = z.discriminatedUnion('kind', [
     status: text(20).optional(),
     text: z.string().max(500).optional(),
   }),
-  z.strictObject({ kind: z.literal('reset') }),
-  z.strictObject({ kind: z.literal('close') }),
-  z.strictObject({ kind: z.literal('delay'), ms: whole }),
-  z.strictObject({ kind: z.literal('trickle'), bytes: whole, ms: whole }),
-  z.strictObject({ kind: z.literal('tls-alert') }),
-  z.strictObject({ kind: z.literal('greylist'), seconds: whole }),
-  z.strictObject({ kind: z.literal('size-limit'), bytes: whole }),
-  z.strictObject({ kind: z.literal('rate-limit'), messages: whole, seconds: whole }),
+  ...faultsBesidesReply,
 ])
 const match = z.strictObject({
   recipient: pattern.optional(),
