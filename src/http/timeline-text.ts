@@ -106,7 +106,9 @@ export function eventText({ kind, data }: TimelineEvent): string {
     case 'expired':
       return `Given up${behind(': ', data.reason)}.`
     case 'dsn':
-      return `A report was sent to the sender${behind(' (', data.action)}${word(data.action) === '' ? '' : ')'}.`
+      return word(data.skipped) === ''
+        ? `A report (${word(data.kind) || 'of delivery'}) was sent${behind(' to ', data.to)}.`
+        : `Nobody was told (${word(data.kind)}): ${word(data.skipped)}.`
     case 'expanded':
       return `The alias${behind(' ', data.alias)} stands for ${Array.isArray(data.to) ? data.to.map(String).join(', ') : 'others'}.`
     case 'conversation':
