@@ -33,6 +33,8 @@ export interface InboxOptions {
 const defaultTimeoutMs = 5000
 const listMax = 1000
 const shownMax = 10
+/** What one look at a catcher may take. */
+const lookMs = 10_000
 
 export class Inbox {
   readonly #options: InboxOptions
@@ -136,25 +138,35 @@ export class Inbox {
   ): Promise<T | undefined> {
     const { clock, source, place } = this.#options
     const over = new AbortController()
-    const timer = clock.setTimer(timeoutMs, () => over.abort())
-    const cancel = (): void => over.abort(signal?.reason)
+    // A look that has begun may end: a deadline of a millisecond still sees what is there.
+    const broken = new AbortController()
+    const timers = [
+      clock.setTimer(timeoutMs, () => over.abort()),
+      clock.setTimer(timeoutMs + lookMs, () => broken.abort()),
+    ]
+    const cancel = (): void => {
+      over.abort()
+      broken.abort(signal?.reason)
+    }
     signal?.addEventListener('abort', cancel, { once: true })
     try {
       for (;;) {
         signal?.throwIfAborted()
+        const isLast = over.signal.aborted
         // Asked for before looking: what comes in between is not missed.
-        const changed = source.changed(place, over.signal)
+        const changed = source.changed(place, over.signal).catch((error: unknown) => {
+          if (!over.signal.aborted) throw error
+        })
         changed.catch(() => {})
-        const found = await look(over.signal)
-        if (found !== undefined) return found
+        const found = await look(broken.signal)
+        if (found !== undefined || isLast) return found
         await changed
       }
     } catch (error) {
       signal?.throwIfAborted()
-      if (over.signal.aborted) return undefined
       throw error
     } finally {
-      timer.cancel()
+      for (const timer of timers) timer.cancel()
       over.abort()
       signal?.removeEventListener('abort', cancel)
     }
