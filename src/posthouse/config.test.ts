@@ -409,7 +409,7 @@ test('config: junk throws nothing but ConfigError', () => {
         assert.ok(error.mistakes.length > 0)
       }
     }),
-    { numRuns: 2000 },
+    { numRuns: 400 },
   )
 })
 

@@ -18,7 +18,7 @@ import { explain } from '../../src/queue/explain.ts'
 import type { HostReport, TimelineEvent } from '../../src/queue/types.ts'
 import type { PolicyFetch } from '../../src/relay/sts-policies.ts'
 import { Client, type Letter } from './support/client.ts'
-import { day, hour, readDsn, type Server, World } from './support/world.ts'
+import { day, hour, readDsn, type Server, until, World } from './support/world.ts'
 
 const now = Date.now()
 const [mxPair, otherPair, pagePair, strangePage] = await Promise.all([
@@ -535,8 +535,9 @@ describe('MTA-STS', () => {
   it('a policy server that is silent costs its deadline, once', async (t) => {
     const { server, world, hits } = await sts(t, { page: () => undefined })
     const id = await server.accept(letter)
-    const waiting = setInterval(() => world.clock.advance(1000), 20)
-    const { events } = await server.event(id, 'delivered').finally(() => clearInterval(waiting))
+    await until('the policy is asked for', () => hits.length === 1)
+    world.clock.advance(20_000)
+    const { events } = await server.event(id, 'delivered')
     const event = events.find(({ kind }) => kind === 'delivered')
     assert.match(String(event?.data.policy), /cannot be fetched: no answer within/)
     assert.equal(hits.length, 1)
