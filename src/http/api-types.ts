@@ -468,6 +468,58 @@ export interface ConfigView {
   }[]
 }
 
+/** GET /v1/certificates; POST /v1/certificates/renew asks for new ones now. Most wanted first; the one without a name is last. */
+export interface CertificatesView {
+  readonly items: readonly CertificateItem[]
+  /** Absent: no authority is asked for certificates. */
+  readonly authority?: {
+    readonly directory: string
+    readonly challenge: 'http-01' | 'dns-01'
+    /** What stands in the way of all of them, a sentence. */
+    readonly problem?: string
+  }
+}
+export interface CertificateItem {
+  /** 'host', 'mta-sts.example.test', 'file 1', 'self-signed'. */
+  readonly id: string
+  readonly source: 'acme' | 'files' | 'self-signed'
+  /**
+   * ok: in use. due: the next one is to be had now. waiting: something has to be done first (`error` says what). failing:
+   * the last try failed (`error`). expired: nobody who looks believes it. missing: there is none yet.
+   */
+  readonly state: 'ok' | 'due' | 'waiting' | 'failing' | 'expired' | 'missing'
+  /** Names that it is for; of one that is missing, the names that it will be for. */
+  readonly names: readonly string[]
+  readonly issuer?: string
+  readonly validFromAt?: number
+  readonly validToAt?: number
+  /** 'EC prime256v1' */
+  readonly key?: string
+  /** Hex, of the DER. */
+  readonly sha256?: string
+  /** Listeners that show it: 'mx', 'submission', 'submissions', 'https'. */
+  readonly usedBy: readonly string[]
+  /** Shown to clients that ask for no name, or for one that there is no certificate for. */
+  readonly isDefault: boolean
+  readonly nextRenewalAt?: number
+  readonly lastRenewedAt?: number
+  /** Tries since the last success. */
+  readonly failureCount: number
+  readonly error?: {
+    readonly at: number
+    readonly text: string
+    /** RFC 8555 section 6.7: 'urn:ietf:params:acme:error:rateLimited'. */
+    readonly type?: string
+    /** The next try. */
+    readonly retryAt?: number
+  }
+  /** What a person has to publish now, lines of a zone file. */
+  readonly publish?: readonly string[]
+  /** The TLSA record of its key ('3 1 1 ...'), and of the announced next one. */
+  readonly tlsa?: string
+  readonly nextTlsa?: string
+}
+
 // ---- the catcher's faults: /v1/faults, /v1/faults/:id, /v1/faults/profiles/:name, /v1/faults/restart ------------------------------------------------------------------------------
 
 export interface FaultsView {
