@@ -23,15 +23,16 @@ export const arrows: Readonly<Record<string, readonly string[]>> = {
   store: all('base sasl smtp message imap dns auth queue policy'),
   checks: all('base message'),
   scan: all('base'),
-  http: all('base smtp message checks queue store policy'),
+  reports: all('base message dns auth store'),
+  http: all('base smtp message checks queue store policy reports'),
   posthouse: all(
-    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan',
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan reports',
   ),
   cli: all(
-    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan posthouse',
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan reports posthouse',
   ),
   testing: all(
-    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan posthouse',
+    'base sasl smtp pop3 message checks imap dns auth net client server queue relay policy store http scan reports posthouse',
   ),
 }
 
