@@ -36,11 +36,76 @@ export interface DnsRecordItem {
 export const dnsStates = ['ok', 'warn', 'bad', 'unknown'] as const
 export type DnsState = (typeof dnsStates)[number]
 
+/** What can be found; the console has a sentence for each in every language (web/src/i18n/zh-dns.ts). */
+export const dnsFindingCodes = [
+  'unanswered',
+  'mx.none',
+  'mx.null',
+  'mx.elsewhere',
+  'mx.incomplete',
+  'mx.others',
+  'mx.ok',
+  'host.none',
+  'host.private',
+  'host.ok',
+  'reverse.none',
+  'reverse.other',
+  'reverse.ok',
+  'spf.none',
+  'spf.several',
+  'spf.everybody',
+  'spf.smart-host',
+  'spf.no-address',
+  'spf.ok',
+  'spf.unknown',
+  'spf.fails',
+  'dkim.unusable',
+  'dkim.no-key',
+  'dkim.waits',
+  'dkim.gone',
+  'dkim.gone-early',
+  'dkim.over',
+  'dkim.stays',
+  'dkim.next-missing',
+  'dkim.missing',
+  'dkim.wrong',
+  'dkim.testing',
+  'dkim.next',
+  'dkim.ok',
+  'dmarc.none',
+  'dmarc.several',
+  'dmarc.unreadable',
+  'dmarc.no-policy',
+  'dmarc.no-reports',
+  'dmarc.weaker',
+  'dmarc.reports-only',
+  'dmarc.ok',
+  'sts.none',
+  'sts.unreadable',
+  'sts.ok',
+  'sts.policy-away',
+  'sts.policy-unreadable',
+  'sts.policy-mx',
+  'sts.policy-mode',
+  'sts.policy-ok',
+  'tls-rpt.none',
+  'tls-rpt.unreadable',
+  'tls-rpt.ok',
+  'tlsa.none',
+  'tlsa.unsigned',
+  'tlsa.ok',
+  'tlsa.other',
+] as const
+export type DnsFindingCode = (typeof dnsFindingCodes)[number]
+
 export interface DnsCheckItem {
   readonly purpose: DnsPurpose
   /** What was asked: 'example.test MX'. */
   readonly subject: string
   readonly state: DnsState
+  readonly code: DnsFindingCode
+  /** What the sentence names: hosts, addresses, reasons. Foreign text. */
+  readonly data: Readonly<Record<string, string>>
   /** What was found, a sentence. */
   readonly text: string
   /** What to do. */

@@ -4,7 +4,7 @@ import { z } from 'zod'
 import { type ApiRoute, json, route } from './api-route.ts'
 import { nameParams } from './api-schemas.ts'
 import { ApiError } from './problem.ts'
-import { type DomainDnsView, dnsPurposes, dnsStates } from './routes-domain-dns-types.ts'
+import { type DomainDnsView, dnsFindingCodes, dnsPurposes, dnsStates } from './routes-domain-dns-types.ts'
 import { wholeServer } from './routes-queue.ts'
 import type { Services } from './services.ts'
 
@@ -26,6 +26,8 @@ const check = z.strictObject({
   purpose: z.enum(dnsPurposes),
   subject: text,
   state: z.enum(dnsStates),
+  code: z.enum(dnsFindingCodes).describe('What was found, for programs.'),
+  data: z.record(text, text).describe('What the sentence names. Foreign text.'),
   text,
   advice: text.optional().describe('What to do.'),
   found: z.array(text).describe('What stands in DNS. Foreign text.'),

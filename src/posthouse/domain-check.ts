@@ -7,7 +7,7 @@ import { checkSpf } from '../auth/spf.ts'
 import { parseTagList } from '../auth/tag-list.ts'
 import { selectTlsRptRecord } from '../auth/tls-rpt.ts'
 import type { MxRecord } from '../dns/resolver.ts'
-import type { DnsCheckItem, DnsPurpose, DnsState } from '../http/routes-domain-dns-types.ts'
+import type { DnsCheckItem, DnsFindingCode, DnsPurpose, DnsState } from '../http/routes-domain-dns-types.ts'
 import type { PublishedPolicy } from './config-dkim.ts'
 import type { DkimKeyView } from './dkim-key-forms.ts'
 import { publicationOf } from './dkim-published.ts'
@@ -59,30 +59,51 @@ async function checkMx({ facts, options, ask }: Asking): Promise<readonly DnsChe
         subject,
         'bad',
         'there is no MX record: mail goes to the address of the domain itself, if it has one',
-        { advice },
+        { code: 'mx.none', advice },
       ),
     ]
   const sorted = [...answer.records].sort((a, b) => a.preference - b.preference)
   const found = sorted.map(({ preference, exchange }) => `${preference} ${exchange === '' ? '.' : exchange}`)
   if (sorted.some(({ exchange }) => exchange === ''))
     return [
-      finding('mx', subject, 'bad', 'it says that the domain takes no mail (null MX)', { advice, found }),
+      finding('mx', subject, 'bad', 'it says that the domain takes no mail (null MX)', {
+        code: 'mx.null',
+        advice,
+        found,
+      }),
     ]
   const ours = new Set(mxHosts(facts))
   const others = sorted.filter(({ exchange }) => !ours.has(exchange))
   const missing = [...ours].filter((host) => !sorted.some(({ exchange }) => exchange === host))
   if (others.length === sorted.length)
-    return [finding('mx', subject, 'bad', `mail goes to ${listed(others)}, not here`, { advice, found })]
+    return [
+      finding('mx', subject, 'bad', `mail goes to ${listed(others)}, not here`, {
+        code: 'mx.elsewhere',
+        data: { hosts: listed(others) },
+        advice,
+        found,
+      }),
+    ]
   if (missing.length > 0)
-    return [finding('mx', subject, 'warn', `${missing.join(', ')} is missing`, { advice, found })]
+    return [
+      finding('mx', subject, 'warn', `${missing.join(', ')} is missing`, {
+        code: 'mx.incomplete',
+        data: { hosts: missing.join(', ') },
+        advice,
+        found,
+      }),
+    ]
   if (others.length > 0)
     return [
       finding('mx', subject, 'warn', `mail may go to ${listed(others)}, too`, {
+        code: 'mx.others',
+        data: { hosts: listed(others) },
         advice: 'remove it, or name it in publish.mx if it is yours',
         found,
       }),
     ]
-  return [finding('mx', subject, 'ok', `mail comes to ${listed(sorted)}`, { found })]
+  const data = { hosts: listed(sorted) }
+  return [finding('mx', subject, 'ok', `mail comes to ${listed(sorted)}`, { code: 'mx.ok', data, found })]
 }
 
 const listed = (records: readonly MxRecord[]): string => records.map(({ exchange }) => exchange).join(', ')
@@ -95,24 +116,42 @@ async function checkSpfRecord(asking: Asking): Promise<readonly DnsCheckItem[]> 
   if (answer.kind === 'failed') return [unanswered('spf', subject, answer)]
   const texts = answer.kind === 'none' ? [] : answer.records
   const found = texts.filter((text) => /^v=spf1(?: |$)/i.test(text))
-  const say = (state: DnsState, text: string, advice?: string): readonly DnsCheckItem[] => [
-    finding('spf', subject, state, text, { advice, found }),
-  ]
+  const say = (
+    state: DnsState,
+    code: DnsFindingCode,
+    text: string,
+    advice?: string,
+    data?: Readonly<Record<string, string>>,
+  ): readonly DnsCheckItem[] => [finding('spf', subject, state, text, { code, data, advice, found })]
   const advice = `publish ${domain}. IN TXT "${spfText(facts.publish)}"`
-  if (found.length === 0) return say('bad', 'there is no SPF record', advice)
+  if (found.length === 0) return say('bad', 'spf.none', 'there is no SPF record', advice)
   // RFC 7208 section 4.5.
   if (found.length > 1)
-    return say('bad', `there are ${found.length} SPF records: all receivers call that an error`, 'leave one')
+    return say(
+      'bad',
+      'spf.several',
+      `there are ${found.length} SPF records: all receivers call that an error`,
+      'leave one',
+    )
   const all = /(?:^|\s)([+?~-]?)all(?:\s|$)/i.exec(found[0] ?? '')?.[1]
-  if (all === '+' || all === '') return say('bad', 'it lets everybody send (+all)', advice)
+  if (all === '+' || all === '') return say('bad', 'spf.everybody', 'it lets everybody send (+all)', advice)
   if (options.smartHost !== undefined)
     return say(
       'ok',
+      'spf.smart-host',
       `there is one; whether it allows ${options.smartHost}, through which mail leaves, was not asked`,
+      undefined,
+      { host: options.smartHost },
     )
   const addresses = await sendingAddresses(asking)
   if (addresses.length === 0)
-    return say('unknown', `${hostname} has no address to judge it by`, 'see the line of the host')
+    return say(
+      'unknown',
+      'spf.no-address',
+      `${hostname} has no address to judge it by`,
+      'see the line of the host',
+      { host: hostname },
+    )
   const reports = await Promise.all(
     addresses.map((ip) =>
       bounded(options.clock, longDeadlineMs, (signal) =>
@@ -129,13 +168,16 @@ async function checkSpfRecord(asking: Asking): Promise<readonly DnsCheckItem[]> 
   )
   const wrong = reports.filter(({ result }) => result !== 'pass')
   const [first] = wrong
-  if (first === undefined) return say('ok', `it lets ${addresses.join(', ')} send`)
+  if (first === undefined)
+    return say('ok', 'spf.ok', `it lets ${addresses.join(', ')} send`, undefined, {
+      addresses: addresses.join(', '),
+    })
   const text = wrong
     .map(({ ip, result, reason }) => `${result} for ${ip}${reason === '' ? '' : ` (${reason})`}`)
     .join(', ')
   return wrong.every(({ result }) => result === 'temperror')
-    ? say('unknown', text)
-    : say('bad', `our own mail gets ${text}`, advice)
+    ? say('unknown', 'spf.unknown', text, undefined, { results: text })
+    : say('bad', 'spf.fails', `our own mail gets ${text}`, advice, { results: text })
 }
 
 /** What receivers see our mail come from. */
@@ -153,6 +195,8 @@ async function checkKeys({ facts, options, ask }: Asking): Promise<readonly DnsC
   const { domain, keys } = facts
   const problems = options.keyProblems.map(({ selector, reason }) =>
     finding('dkim', `key ${selector}`, 'bad', `it cannot be used: ${reason}`, {
+      code: 'dkim.unusable',
+      data: { reason },
       advice: 'repair it, or make new keys',
     }),
   )
@@ -160,6 +204,7 @@ async function checkKeys({ facts, options, ask }: Asking): Promise<readonly DnsC
     ? []
     : [
         finding('dkim', `${domain} keys`, 'bad', 'nothing signs its mail', {
+          code: keys.some(({ state }) => state === 'next') ? 'dkim.waits' : 'dkim.no-key',
           advice: keys.some(({ state }) => state === 'next')
             ? 'publish the records of the keys that wait: signing begins when they are seen'
             : `make keys: posthouse dkim rotate ${domain}`,
@@ -174,8 +219,13 @@ async function checkKey(key: DkimKeyView, { options, ask }: Asking): Promise<Dns
   const subject = `${key.record.name} TXT`
   const publication = await publicationOf(key, resolver, ask)
   const { kind, reason, found, testing } = publication
-  const say = (state: DnsState, text: string, advice?: string): DnsCheckItem =>
-    finding('dkim', subject, state, text, { advice, found })
+  const say = (
+    state: DnsState,
+    code: DnsFindingCode,
+    text: string,
+    advice?: string,
+    data?: Readonly<Record<string, string>>,
+  ): DnsCheckItem => finding('dkim', subject, state, text, { code, data, advice, found })
   if (kind === 'unknown') return unanswered('dkim', subject, { kind: 'failed', reason })
   const advice = `publish ${key.record.zoneLine}`
   if (key.state === 'retired') {
@@ -183,21 +233,23 @@ async function checkKey(key: DkimKeyView, { options, ask }: Asking): Promise<Dns
     const isOver = clock.now() >= until
     if (kind === 'no')
       return isOver
-        ? say('ok', 'retired, and gone')
-        : say('warn', 'retired, and gone already: mail under way may fail')
+        ? say('ok', 'dkim.gone', 'retired, and gone')
+        : say('warn', 'dkim.gone-early', 'retired, and gone already: mail under way may fail')
     const day = new Date(until).toISOString().slice(0, 10)
     return isOver
-      ? say('warn', 'retired', 'remove the record')
-      : say('ok', `retired; the record is to stay until ${day}`)
+      ? say('warn', 'dkim.over', 'retired', 'remove the record')
+      : say('ok', 'dkim.stays', `retired; the record is to stay until ${day}`, undefined, { day })
   }
   const isNext = key.state === 'next'
   if (kind === 'no')
-    return say(isNext ? 'warn' : 'bad', isNext ? 'not published yet' : 'the record is missing', advice)
-  if (kind === 'wrong') return say('bad', `the record is wrong: ${reason}`, advice)
-  if (testing) return say('warn', 'the record says t=y: receivers do not judge by it', advice)
+    return isNext
+      ? say('warn', 'dkim.next-missing', 'not published yet', advice)
+      : say('bad', 'dkim.missing', 'the record is missing', advice)
+  if (kind === 'wrong') return say('bad', 'dkim.wrong', `the record is wrong: ${reason}`, advice, { reason })
+  if (testing) return say('warn', 'dkim.testing', 'the record says t=y: receivers do not judge by it', advice)
   return isNext
-    ? say('ok', 'published', `to sign with it: posthouse dkim activate ${key.domain}`)
-    : say('ok', 'published, and signs')
+    ? say('ok', 'dkim.next', 'published', `to sign with it: posthouse dkim activate ${key.domain}`)
+    : say('ok', 'dkim.ok', 'published, and signs')
 }
 
 const strength: Readonly<Record<string, number>> = { none: 0, quarantine: 1, reject: 2 }
@@ -209,32 +261,46 @@ async function checkDmarc({ facts, options, ask }: Asking): Promise<readonly Dns
   const texts = answer.kind === 'none' ? [] : answer.records
   const found = texts.filter((text) => /^v[ \t]*=[ \t]*DMARC1[ \t]*(?:;|$)/.test(text))
   const advice = publish(facts, 'dmarc')
-  const say = (state: DnsState, text: string, what?: string): readonly DnsCheckItem[] => [
-    finding('dmarc', subject, state, text, { advice: what, found }),
-  ]
-  if (found.length === 0) return say('bad', 'there is no DMARC record', advice)
+  const say = (
+    state: DnsState,
+    code: DnsFindingCode,
+    text: string,
+    what?: string,
+    data?: Readonly<Record<string, string>>,
+  ): readonly DnsCheckItem[] => [finding('dmarc', subject, state, text, { code, data, advice: what, found })]
+  if (found.length === 0) return say('bad', 'dmarc.none', 'there is no DMARC record', advice)
   if (found.length > 1)
-    return say('bad', `there are ${found.length} records: receivers take none`, 'leave one')
+    return say('bad', 'dmarc.several', `there are ${found.length} records: receivers take none`, 'leave one')
   const list = parseTagList(found[0] ?? '')
-  if (!list.ok) return say('bad', `it cannot be read: ${list.reason}`, advice)
+  if (!list.ok)
+    return say('bad', 'dmarc.unreadable', `it cannot be read: ${list.reason}`, advice, {
+      reason: list.reason,
+    })
   const policy = list.tags.get('p')?.value.toLowerCase() ?? 'none'
-  if (strength[policy] === undefined) return say('bad', `p=${policy} is no policy`, advice)
+  if (strength[policy] === undefined)
+    return say('bad', 'dmarc.no-policy', `p=${policy} is no policy`, advice, { policy })
   if (!list.tags.has('rua'))
     return say(
       'warn',
+      'dmarc.no-reports',
       `p=${policy}, and no rua=: nobody reports what is done in your name`,
       `add rua=mailto:${reportsTo(facts)}`,
+      { policy, to: reportsTo(facts) },
     )
   const wanted: PublishedPolicy = facts.publish.dmarc
   if ((strength[policy] ?? 0) < (strength[wanted] ?? 0))
-    return say('warn', `p=${policy}, where the configuration wants ${wanted}`, advice)
+    return say('warn', 'dmarc.weaker', `p=${policy}, where the configuration wants ${wanted}`, advice, {
+      policy,
+      wanted,
+    })
   return policy === 'none'
     ? say(
         'ok',
+        'dmarc.reports-only',
         'p=none: forged mail is reported, not stopped',
         'when the reports are clean: p=quarantine, then p=reject',
       )
-    : say('ok', `p=${policy}`)
+    : say('ok', 'dmarc.ok', `p=${policy}`, undefined, { policy })
 }
 
 async function checkSts({ facts, options, ask }: Asking): Promise<readonly DnsCheckItem[]> {
@@ -249,6 +315,7 @@ async function checkSts({ facts, options, ask }: Asking): Promise<readonly DnsCh
       ? []
       : [
           finding('mta-sts', subject, 'warn', 'there is no MTA-STS: others may send without TLS', {
+            code: 'sts.none',
             advice: publish(facts, 'mta-sts'),
           }),
         ]
@@ -256,20 +323,31 @@ async function checkSts({ facts, options, ask }: Asking): Promise<readonly DnsCh
   if (!record.ok)
     return [
       finding('mta-sts', subject, 'bad', `it cannot be read: ${record.reason}`, {
+        code: 'sts.unreadable',
+        data: { reason: record.reason },
         advice: publish(facts, 'mta-sts'),
         found,
       }),
     ]
   return [
-    finding('mta-sts', subject, 'ok', `id ${record.value.id}`, { found }),
+    finding('mta-sts', subject, 'ok', `id ${record.value.id}`, {
+      code: 'sts.ok',
+      data: { id: record.value.id },
+      found,
+    }),
     await checkStsPolicy(facts, options),
   ]
 }
 
 async function checkStsPolicy(facts: DomainFacts, options: DomainCheckOptions): Promise<DnsCheckItem> {
   const url = `https://mta-sts.${facts.domain}/.well-known/mta-sts.txt`
-  const say = (state: DnsState, text: string, advice?: string): DnsCheckItem =>
-    finding('mta-sts', url, state, text, { advice })
+  const say = (
+    state: DnsState,
+    code: DnsFindingCode,
+    text: string,
+    advice?: string,
+    data?: Readonly<Record<string, string>>,
+  ): DnsCheckItem => finding('mta-sts', url, state, text, { code, data, advice })
   let text: string
   try {
     text = await bounded(options.clock, longDeadlineMs, (signal) => options.fetchText(url, signal))
@@ -277,12 +355,17 @@ async function checkStsPolicy(facts: DomainFacts, options: DomainCheckOptions): 
     const reason = cause instanceof Error ? cause.message : String(cause)
     return say(
       'bad',
+      'sts.policy-away',
       `the policy cannot be had: ${reason}`,
       `let mta-sts.${facts.domain} answer with a certificate of that name`,
+      { reason, host: `mta-sts.${facts.domain}` },
     )
   }
   const policy = parseStsPolicy(text)
-  if (!policy.ok) return say('bad', `the policy cannot be read: ${policy.reason}`)
+  if (!policy.ok)
+    return say('bad', 'sts.policy-unreadable', `the policy cannot be read: ${policy.reason}`, undefined, {
+      reason: policy.reason,
+    })
   const { mode, mx } = policy.value
   const left = mxHosts(facts).filter(
     (host) => !mx.includes(host) && !mx.includes(`*${host.slice(host.indexOf('.'))}`),
@@ -290,16 +373,20 @@ async function checkStsPolicy(facts: DomainFacts, options: DomainCheckOptions): 
   if (mode !== 'none' && left.length > 0)
     return say(
       'bad',
+      'sts.policy-mx',
       `the policy (${mode}) does not name ${left.join(', ')}: mail to it stops`,
       'serve the policy of this server',
+      { mode, hosts: left.join(', ') },
     )
   if (mode !== facts.publish.mtaSts)
     return say(
       'warn',
+      'sts.policy-mode',
       `its mode is ${mode}, where the configuration has ${facts.publish.mtaSts}`,
       'serve the policy of this server',
+      { mode, wanted: facts.publish.mtaSts },
     )
-  return say('ok', `the policy is served, mode ${mode}`)
+  return say('ok', 'sts.policy-ok', `the policy is served, mode ${mode}`, undefined, { mode })
 }
 
 async function checkTlsRpt({ facts, options, ask }: Asking): Promise<readonly DnsCheckItem[]> {
@@ -310,9 +397,27 @@ async function checkTlsRpt({ facts, options, ask }: Asking): Promise<readonly Dn
   const advice = publish(facts, 'tls-rpt')
   const found = answer.kind === 'none' ? [] : answer.records
   if (found.length === 0)
-    return [finding('tls-rpt', subject, 'warn', 'nobody is told when TLS to us fails', { advice })]
+    return [
+      finding('tls-rpt', subject, 'warn', 'nobody is told when TLS to us fails', {
+        code: 'tls-rpt.none',
+        advice,
+      }),
+    ]
   const record = selectTlsRptRecord(found)
   return record.ok
-    ? [finding('tls-rpt', subject, 'ok', `reports go to ${record.value.rua.join(', ')}`, { found })]
-    : [finding('tls-rpt', subject, 'bad', `it cannot be read: ${record.reason}`, { advice, found })]
+    ? [
+        finding('tls-rpt', subject, 'ok', `reports go to ${record.value.rua.join(', ')}`, {
+          code: 'tls-rpt.ok',
+          data: { to: record.value.rua.join(', ') },
+          found,
+        }),
+      ]
+    : [
+        finding('tls-rpt', subject, 'bad', `it cannot be read: ${record.reason}`, {
+          code: 'tls-rpt.unreadable',
+          data: { reason: record.reason },
+          advice,
+          found,
+        }),
+      ]
 }

@@ -2,7 +2,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Resolver } from '../dns/resolver.ts'
-import type { DnsCheckItem, DnsPurpose, DnsState } from '../http/routes-domain-dns-types.ts'
+import type { DnsCheckItem, DnsFindingCode, DnsPurpose, DnsState } from '../http/routes-domain-dns-types.ts'
 import type { DkimKeyProblem } from './dkim-keyring.ts'
 import type { Ask, Asked } from './domain-asking.ts'
 import type { DomainFacts } from './domain-records.ts'
@@ -37,10 +37,17 @@ export function finding(
   subject: string,
   state: DnsState,
   text: string,
-  more: { readonly advice?: string | undefined; readonly found?: readonly string[] } = {},
+  more: {
+    readonly code: DnsFindingCode
+    /** What the sentence names. */
+    readonly data?: Readonly<Record<string, string>> | undefined
+    readonly advice?: string | undefined
+    readonly found?: readonly string[]
+  },
 ): DnsCheckItem {
+  const { code, data = {}, advice } = more
   const found = (more.found ?? []).slice(0, foundMax).map((one) => one.slice(0, foundCharsMax))
-  return { purpose, subject, state, text, ...(more.advice !== undefined && { advice: more.advice }), found }
+  return { purpose, subject, state, code, data, text, ...(advice !== undefined && { advice }), found }
 }
 
 export const unanswered = (
@@ -49,5 +56,7 @@ export const unanswered = (
   asked: Extract<Asked<unknown>, { kind: 'failed' }>,
 ): DnsCheckItem =>
   finding(purpose, subject, 'unknown', `DNS did not answer: ${asked.reason}`, {
+    code: 'unanswered',
+    data: { reason: asked.reason },
     advice: 'ask again later; if it stays so, look at the name servers of the domain',
   })

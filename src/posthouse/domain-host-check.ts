@@ -24,16 +24,28 @@ export async function checkHost(
   if (addresses.length === 0) {
     if (failed?.kind === 'failed') return [unanswered('host', subject, failed)]
     const advice = `publish the public address of this server as ${host}. IN A`
-    return [finding('host', subject, 'bad', `${host} has no address: mail cannot come`, { advice })]
+    return [
+      finding('host', subject, 'bad', `${host} has no address: mail cannot come`, {
+        code: 'host.none',
+        data: { host },
+        advice,
+      }),
+    ]
   }
   const found = addresses
   const closed = addresses.filter(isPrivateAddress)
   const first =
     closed.length === addresses.length
       ? finding('host', subject, 'warn', `only ${closed.join(', ')}: not to be reached from the internet`, {
+          code: 'host.private',
+          data: { addresses: closed.join(', ') },
           found,
         })
-      : finding('host', subject, 'ok', addresses.join(', '), { found })
+      : finding('host', subject, 'ok', addresses.join(', '), {
+          code: 'host.ok',
+          data: { addresses: addresses.join(', ') },
+          found,
+        })
   if (host !== facts.hostname) return [first]
   const reverse = await Promise.all(
     addresses.slice(0, 8).map((address) => checkReverse(address, host, { facts, options, ask })),
@@ -49,11 +61,18 @@ async function checkReverse(address: string, host: string, { options, ask }: Ask
   const found = answer.kind === 'none' ? [] : answer.records
   if (found.length === 0)
     return finding('reverse', subject, 'warn', 'the address has no name: many receivers refuse its mail', {
+      code: 'reverse.none',
+      data: { address, host },
       advice,
     })
   return found.some((name) => name.toLowerCase().replace(/\.$/, '') === host)
-    ? finding('reverse', subject, 'ok', `its name is ${host}`, { found })
-    : finding('reverse', subject, 'warn', `its name is ${found[0]}, not ${host}`, { advice, found })
+    ? finding('reverse', subject, 'ok', `its name is ${host}`, { code: 'reverse.ok', data: { host }, found })
+    : finding('reverse', subject, 'warn', `its name is ${found[0]}, not ${host}`, {
+        code: 'reverse.other',
+        data: { name: found[0] ?? '', address, host },
+        advice,
+        found,
+      })
 }
 
 /** Wrong TLSA records stop mail altogether: they are looked at whether we want some or not. */
@@ -66,7 +85,9 @@ export async function checkTlsa({ facts, options, ask }: Asking): Promise<readon
   const ours = certificate === undefined ? undefined : tlsaRecordFor(certificate)
   const advice = ours === undefined ? undefined : `publish ${name}. IN TLSA ${ours.text}`
   if (answer.kind === 'none')
-    return publish.tlsa ? [finding('tlsa', subject, 'bad', 'there is no TLSA record', { advice })] : []
+    return publish.tlsa
+      ? [finding('tlsa', subject, 'bad', 'there is no TLSA record', { code: 'tlsa.none', advice })]
+      : []
   const found = answer.records.map(
     ({ usage, selector, matchingType, data }) =>
       `${usage} ${selector} ${matchingType} ${Buffer.from(data).toString('hex')}`,
@@ -80,12 +101,14 @@ export async function checkTlsa({ facts, options, ask }: Asking): Promise<readon
         'warn',
         'they are not signed by DNSSEC, or our resolver does not look: nobody believes them',
         {
+          code: 'tlsa.unsigned',
           advice: 'sign the zone, or remove them',
           found,
         },
       ),
     ]
-  if (isOurs) return [finding('tlsa', subject, 'ok', 'the key of our certificate, signed', { found })]
+  if (isOurs)
+    return [finding('tlsa', subject, 'ok', 'the key of our certificate, signed', { code: 'tlsa.ok', found })]
   // Others than 3 1 1 may be right (an authority's key, another matching type): whoever made them has to know.
   return [
     finding(
@@ -94,6 +117,7 @@ export async function checkTlsa({ facts, options, ask }: Asking): Promise<readon
       'bad',
       'none of them is 3 1 1 of our certificate: who knows DANE may send nothing',
       {
+        code: 'tlsa.other',
         advice,
         found,
       },
