@@ -7,6 +7,17 @@ import type { Waiting } from '../queue/explain.ts'
 import type { MailboxCounts, MailCounts, MailSummary } from '../store/mail-view.ts'
 
 export type { Fault, FaultMatch, FaultRule, FaultRuleInput, FaultStage } from '../policy/fault-rules.ts'
+/** GET /v1/domains/:name/dns (`check=false`: DNS is not asked); POST /v1/domains/:name/dkim/rotate and /activate */
+export type {
+  DkimChange,
+  DkimKeyItem,
+  DnsCheckItem,
+  DnsFindingCode,
+  DnsPurpose,
+  DnsRecordItem,
+  DnsState,
+  DomainDnsView,
+} from './routes-domain-dns-types.ts'
 export type { MailboxCounts, MailCounts, MailSummary }
 
 // ---- who asks: GET, POST, DELETE /v1/session ---------------------------------------------------------------------
@@ -518,6 +529,128 @@ export interface CertificateItem {
   /** The TLSA record of its key ('3 1 1 ...'), and of the announced next one. */
   readonly tlsa?: string
   readonly nextTlsa?: string
+}
+
+// ---- reports between mail systems: /v1/reports/... ---------------------------------------------------------------------
+
+export type ReportKind = 'tls-rpt' | 'dmarc-aggregate' | 'dmarc-failure'
+
+/** GET /v1/reports/received?kind=&domain=&limit=&cursor=; those of the latest day first. All texts of a report are foreign. */
+export interface ReceivedReportList {
+  readonly items: readonly ReceivedReportItem[]
+  readonly cursor?: string
+}
+export interface ReceivedReportItem {
+  readonly id: string
+  readonly kind: ReportKind
+  /** unreadable: it says what it is and could not be read; `defects` say why, the mail is kept as it came. */
+  readonly state: 'read' | 'unreadable'
+  readonly organization: string
+  readonly contact: string
+  readonly reportId: string
+  /** What it tells of, epoch ms. */
+  readonly startAt: number
+  readonly endAt: number
+  readonly receivedAt: number
+  readonly source: 'mail' | 'http'
+  /** Reverse-path of the mail, or address of the client. */
+  readonly from: string
+  /** The kept mail, where it came as one. */
+  readonly messageId?: string
+  /** Domains whose DKIM signature was good when it came in. */
+  readonly signedBy: readonly string[]
+  /** Domains that it tells of, at most 20; `domainCount` says how many there are. */
+  readonly domains: readonly string[]
+  readonly domainCount: number
+  /** TLS sessions, or messages. */
+  readonly successCount: number
+  readonly failureCount: number
+  readonly defects: readonly string[]
+}
+/** GET /v1/reports/received/:id */
+export interface ReceivedReportView extends ReceivedReportItem {
+  readonly totals: readonly {
+    readonly domain: string
+    readonly successCount: number
+    readonly failureCount: number
+  }[]
+  /** By kind. tls-rpt: TlsReportHead. */
+  readonly head: Readonly<Record<string, unknown>>
+  /** By kind, the first ones of `rowCount`. tls-rpt: TlsReportRow. */
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+  readonly rowCount: number
+}
+export interface TlsReportHead {
+  /** At most 50. */
+  readonly policies: readonly {
+    readonly type: 'tlsa' | 'sts' | 'no-policy-found'
+    readonly domain: string
+    /** Lines of the policy, or TLSA records; at most 20. */
+    readonly strings: readonly string[]
+    readonly mxHosts: readonly string[]
+    readonly successCount: number
+    readonly failureCount: number
+  }[]
+  readonly policyCount: number
+}
+/** One way in which sessions failed. */
+export interface TlsReportRow {
+  readonly policyDomain: string
+  readonly policyType: 'tlsa' | 'sts' | 'no-policy-found'
+  /** RFC 8460 section 4.3: 'certificate-host-mismatch', ... */
+  readonly resultType: string
+  readonly failedSessionCount: number
+  readonly sendingMtaIp?: string
+  readonly receivingMxHostname?: string
+  readonly receivingMxHelo?: string
+  readonly receivingIp?: string
+  readonly additionalInformation?: string
+  readonly failureReasonCode?: string
+}
+/** GET /v1/reports/summary?domain=&kind=&days=; every day is there, oldest first. */
+export interface ReportSummaryView {
+  readonly days: readonly {
+    /** '2026-11-21', UTC */
+    readonly day: string
+    readonly kinds: readonly {
+      readonly kind: ReportKind
+      readonly reportCount: number
+      readonly successCount: number
+      readonly failureCount: number
+    }[]
+  }[]
+  /** Domains that reports of these days tell of, at most 200. */
+  readonly domains: readonly string[]
+}
+/** GET /v1/reports/sent?kind=&domain=&limit=&cursor=; the latest day first. POST /v1/reports/sent/now tries what waits. */
+export interface SentReportList {
+  readonly items: readonly SentReportItem[]
+  readonly cursor?: string
+}
+export interface SentReportItem {
+  readonly id: string
+  readonly kind: ReportKind
+  /** Whom it is about and, as a rule, for. */
+  readonly domain: string
+  /** '2026-11-21', UTC */
+  readonly day: string
+  readonly reportId: string
+  /** sent: every destination took it, or the queue delivered it. partly: some did not. failed: given up, nobody took it. */
+  readonly state: 'waiting' | 'sent' | 'partly' | 'failed'
+  readonly attemptCount: number
+  /** Of a waiting one. */
+  readonly nextTryAt?: number
+  /** What it waits for, or why it failed, where no destination says it. */
+  readonly note?: string
+  readonly destinations: readonly {
+    readonly uri: string
+    /** queued: our queue has the mail, see the timeline of `messageId`. */
+    readonly state: 'waiting' | 'queued' | 'sent' | 'failed' | 'refused'
+    readonly at?: number
+    /** The other side's words, or ours. */
+    readonly said?: string
+    readonly messageId?: string
+  }[]
 }
 
 // ---- the catcher's faults: /v1/faults, /v1/faults/:id, /v1/faults/profiles/:name, /v1/faults/restart ------------------------------------------------------------------------------

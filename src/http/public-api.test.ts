@@ -345,6 +345,14 @@ test('api: stats, configuration, accounts, domains, tokens', async () => {
   const dns = (await get('/v1/domains/new.test/dns?check=false')).json as { records: { name: string }[] }
   assert.ok(dns.records.some(({ name }) => name === '_dmarc.new.test'))
   assert.equal((await world.ask('GET', '/v1/domains/foreign.test/dns', { headers: admin })).status, 404)
+  const path = '/v1/domains/new.test/dkim'
+  const made = (await call('POST', `${path}/rotate`, { json: {}, status: 200 })).json as {
+    keys: { state: string }[]
+  }
+  assert.ok(made.keys.length > 0)
+  assert.ok(made.keys.every(({ state }) => state === 'next'))
+  const switched = (await call('POST', `${path}/activate`, { json: { force: true }, status: 200 })).json
+  assert.ok((switched as typeof made).keys.every(({ state }) => state === 'active'))
   await world.posthouse.submit({ from: null, to: ['hi@new.test'], raw: 'From: a@b.test\r\n\r\nx\r\n' })
   assert.equal((await world.ask('PUT', '/v1/domains/example.test', { json: {}, headers: admin })).status, 409)
   await call('DELETE', '/v1/domains/new.test')

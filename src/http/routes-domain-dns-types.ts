@@ -126,6 +126,8 @@ export interface DkimKeyItem {
   readonly retiredAt?: number
   /** Retired: until then its record has to stand. */
   readonly keepUntil?: number
+  /** Active, where keys change by schedule: when the next ones take over, once they are seen in DNS. */
+  readonly rotateAt?: number
   readonly recordName: string
   readonly recordText: string
   readonly zoneLine: string

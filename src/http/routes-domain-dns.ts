@@ -4,8 +4,16 @@ import { z } from 'zod'
 import { type ApiRoute, json, route } from './api-route.ts'
 import { nameParams } from './api-schemas.ts'
 import { ApiError } from './problem.ts'
-import { type DomainDnsView, dnsFindingCodes, dnsPurposes, dnsStates } from './routes-domain-dns-types.ts'
+import {
+  type DkimChange,
+  type DomainDns,
+  type DomainDnsView,
+  dnsFindingCodes,
+  dnsPurposes,
+  dnsStates,
+} from './routes-domain-dns-types.ts'
 import { wholeServer } from './routes-queue.ts'
+import { nothing } from './schemas.ts'
 import type { Services } from './services.ts'
 
 const text = z.string()
@@ -44,6 +52,7 @@ const key = z.strictObject({
   activatedAt: at.optional(),
   retiredAt: at.optional(),
   keepUntil: at.optional(),
+  rotateAt: at.optional().describe('When the next keys take over by schedule, once they are seen in DNS.'),
   recordName: text,
   recordText: text,
   zoneLine: text,
@@ -60,6 +69,12 @@ export const domainDns: z.ZodType<DomainDnsView> = z.strictObject({
   checkedAt: at.optional(),
 }) as unknown as z.ZodType<DomainDnsView>
 
+const change: z.ZodType<DkimChange> = z.strictObject({
+  domain: text,
+  keys: z.array(key),
+  todo: z.array(text).describe('What is to be done now.'),
+}) as unknown as z.ZodType<DkimChange>
+
 const yesOrNo = (fallback: boolean) =>
   z
     .enum(['true', 'false'])
@@ -69,6 +84,10 @@ const yesOrNo = (fallback: boolean) =>
 export const domainDnsQuery = z.strictObject({ check: yesOrNo(true), tlsa: yesOrNo(false) })
 
 export function domainDnsRoutes({ parts }: Pick<Services, 'parts'>): readonly ApiRoute[] {
+  const dns = (): DomainDns => {
+    if (parts.domainDns === undefined) throw new ApiError('not-found', 'domains are not kept here')
+    return parts.domainDns
+  }
   return [
     route({
       method: 'GET',
@@ -80,8 +99,33 @@ export function domainDnsRoutes({ parts }: Pick<Services, 'parts'>): readonly Ap
       answers: { 200: json(domainDns) },
       handle({ params: { name }, query, principal }) {
         wholeServer(principal)
-        if (parts.domainDns === undefined) throw new ApiError('not-found', 'domains are not kept here')
-        return parts.domainDns.view(name, query)
+        return dns().view(name, query)
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/domains/:name/dkim/rotate',
+      access: 'admin',
+      tag: 'Administration',
+      summary: 'New DKIM keys for a domain. They sign when they are published and switched to.',
+      inputs: { params: nameParams, body: nothing },
+      answers: { 200: json(change) },
+      handle({ params: { name }, principal }) {
+        wholeServer(principal)
+        return dns().rotate(name)
+      },
+    }),
+    route({
+      method: 'POST',
+      path: '/v1/domains/:name/dkim/activate',
+      access: 'admin',
+      tag: 'Administration',
+      summary: 'The next DKIM keys sign from now on, if DNS has their records or `force` says not to look.',
+      inputs: { params: nameParams, body: z.strictObject({ force: z.boolean().optional() }) },
+      answers: { 200: json(change) },
+      handle({ params: { name }, body: { force = false }, principal }) {
+        wholeServer(principal)
+        return dns().activate(name, force)
       },
     }),
   ]

@@ -142,9 +142,11 @@ class DomainDnsService implements DomainDns {
   }
 
   #item({ record, ...key }: DkimKeyView): DkimKeyItem {
-    const { retireAfterMs } = this.#options.config.dkim
+    const { retireAfterMs, rotateEveryMs } = this.#options.config.dkim
+    const rotates = rotateEveryMs !== undefined && key.state === 'active' && key.source === 'store'
     return {
       ...key,
+      ...(rotates && key.activatedAt !== undefined && { rotateAt: key.activatedAt + rotateEveryMs }),
       ...(key.retiredAt !== undefined && { keepUntil: key.retiredAt + retireAfterMs }),
       recordName: record.name,
       recordText: record.text,
