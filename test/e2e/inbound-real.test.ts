@@ -2,45 +2,20 @@
 // each on a socket of its own; where one is not installed its test is skipped.
 
 import assert from 'node:assert/strict'
-import { type ChildProcess, spawn } from 'node:child_process'
 import { createHash } from 'node:crypto'
-import { existsSync, mkdirSync, writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { dkimRecord, generateDkimKey } from '../../src/auth/dkim-keys.ts'
 import { verifyDkim } from '../../src/auth/dkim-verify.ts'
 import { createFakeResolver } from '../../src/dns/fake-resolver.ts'
 import { Client } from './support/client.ts'
-import { type Server, until, World } from './support/world.ts'
+import { missing, start } from './support/daemon.ts'
+import { type Server, World } from './support/world.ts'
 
 const opendkim = '/usr/sbin/opendkim'
 const clamd = '/usr/sbin/clamd'
-const missing = (path: string): string | false => (existsSync(path) ? false : `${path} is not installed`)
-
-async function start(
-  t: TestContext,
-  command: string,
-  args: readonly string[],
-  socket: string,
-): Promise<void> {
-  const child: ChildProcess = spawn(command, args, { stdio: ['ignore', 'pipe', 'pipe'] })
-  let said = ''
-  for (const stream of [child.stdout, child.stderr])
-    stream?.on('data', (bytes) => {
-      said += String(bytes)
-    })
-  const gone = new Promise<void>((resolve) => {
-    child.once('exit', () => resolve())
-  })
-  t.after(async () => {
-    child.kill('SIGKILL')
-    await gone
-  })
-  await until(`${command} listens: ${said}`, () => {
-    assert.equal(child.exitCode, null, said)
-    return existsSync(socket)
-  })
-}
+const clamavMilter = '/usr/sbin/clamav-milter'
 
 interface OpenDkim {
   readonly mode: 's' | 'v'
@@ -143,43 +118,13 @@ describe('scanners as they are installed', () => {
     skip: missing(clamd),
   }, async (t) => {
     const world = World.for(t)
-    // In two halves, so that this file is no finding itself.
-    const eicar = `${'X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR'}${'-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'}`
-    const database = join(world.folder, 'signatures')
-    mkdirSync(database)
-    const md5 = createHash('md5').update(eicar).digest('hex')
-    writeFileSync(join(database, 'test.hdb'), `${md5}:${eicar.length}:Eicar-Test-Signature\n`)
-    const socket = join(world.folder, 'clamd.sock')
-    const config = join(world.folder, 'clamd.conf')
-    writeFileSync(
-      config,
-      `LocalSocket ${socket}\nDatabaseDirectory ${database}\nForeground yes\nStreamMaxLength 1M\nTemporaryDirectory ${world.folder}\n`,
-    )
-    await start(t, clamd, ['-c', config], socket)
+    const socket = await startClamd(t, world)
     const server = await world.server({
       networks: { relay: [] },
       inbound: { clamd: { at: socket, onFailure: 'defer', timeout: '20s' } },
     })
     const letter = { from: 'a@there.test', to: 'alice@here.test' }
-    const attachment = [
-      'From: a@there.test',
-      'MIME-Version: 1.0',
-      'Content-Type: multipart/mixed; boundary="b"',
-      '',
-      '--b',
-      'Content-Type: text/plain',
-      '',
-      'See the file.',
-      '--b',
-      'Content-Type: application/octet-stream; name="eicar.com"',
-      'Content-Disposition: attachment; filename="eicar.com"',
-      'Content-Transfer-Encoding: base64',
-      '',
-      Buffer.from(eicar).toString('base64'),
-      '--b--',
-      '',
-    ].join('\r\n')
-    const refused = await server.send({ ...letter, body: attachment })
+    const refused = await server.send({ ...letter, body: infected() })
     assert.match(refused.end.text, /^550 5\.7\.1 this message carries malware: Eicar-Test-Signature/)
     const id = await server.accept(letter)
     const check = async (of: string) =>
@@ -192,7 +137,81 @@ describe('scanners as they are installed', () => {
     assert.match(String((await check(large))[0]), /^clamd: too-large/)
     assert.equal((await server.arrived('alice@here.test')).length, 2)
   })
+
+  it('clamav-milter refuses EICAR, and its headers are added to what is clean', {
+    skip: missing(clamd) || missing(clamavMilter),
+  }, async (t) => {
+    const world = World.for(t)
+    const clamdSocket = await startClamd(t, world)
+    const socket = join(world.folder, 'clamav-milter.sock')
+    const config = join(world.folder, 'clamav-milter.conf')
+    const lines = [
+      `MilterSocket unix:${socket}`,
+      `ClamdSocket unix:${clamdSocket}`,
+      'Foreground yes',
+      `TemporaryDirectory ${world.folder}`,
+      'OnClean Accept',
+      'OnInfected Reject',
+      'RejectMsg found %v in it',
+      'OnFail Defer',
+      'AddHeader Add',
+      'LogInfected Off',
+      'LogClean Off',
+    ]
+    writeFileSync(config, `${lines.join('\n')}\n`)
+    await start(t, clamavMilter, ['-c', config], socket)
+    const server = await world.server({
+      networks: { relay: [] },
+      inbound: { milters: [{ at: socket, name: 'clamav', onFailure: 'defer' }] },
+    })
+    const letter = { from: 'a@there.test', to: 'alice@here.test' }
+    const refused = await server.send({ ...letter, body: infected() })
+    assert.match(refused.end.text, /^550 5\.7\.1 .*found Eicar-Test-Signature/)
+    await server.accept(letter)
+    const [mail] = await server.arrived('alice@here.test')
+    assert.match(mail?.body ?? '', /^X-Virus-Status: Clean/m)
+  })
 })
+
+// In two halves, so that this file is no finding itself.
+const eicar = `${'X5O!P%@AP[4\\PZX54(P^)7CC)7}$EICAR'}${'-STANDARD-ANTIVIRUS-TEST-FILE!$H+H*'}`
+
+/** A clamd that knows EICAR and nothing else; resolves with its socket. */
+async function startClamd(t: TestContext, world: World): Promise<string> {
+  const database = join(world.folder, 'signatures')
+  mkdirSync(database)
+  const md5 = createHash('md5').update(eicar).digest('hex')
+  writeFileSync(join(database, 'test.hdb'), `${md5}:${eicar.length}:Eicar-Test-Signature\n`)
+  const socket = join(world.folder, 'clamd.sock')
+  const config = join(world.folder, 'clamd.conf')
+  writeFileSync(
+    config,
+    `LocalSocket ${socket}\nDatabaseDirectory ${database}\nForeground yes\nStreamMaxLength 1M\nTemporaryDirectory ${world.folder}\n`,
+  )
+  await start(t, clamd, ['-c', config], socket)
+  return socket
+}
+
+function infected(): string {
+  return [
+    'From: a@there.test',
+    'MIME-Version: 1.0',
+    'Content-Type: multipart/mixed; boundary="b"',
+    '',
+    '--b',
+    'Content-Type: text/plain',
+    '',
+    'See the file.',
+    '--b',
+    'Content-Type: application/octet-stream; name="eicar.com"',
+    'Content-Disposition: attachment; filename="eicar.com"',
+    'Content-Transfer-Encoding: base64',
+    '',
+    Buffer.from(eicar).toString('base64'),
+    '--b--',
+    '',
+  ].join('\r\n')
+}
 
 async function keyOf(): Promise<{ readonly privateKey: string; readonly record: string }> {
   const privateKey = await generateDkimKey()
