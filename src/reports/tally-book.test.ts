@@ -139,11 +139,14 @@ describe('the tally book', () => {
 
 describe('the parts of a tally', () => {
   it('nothing is lost or counted twice, every part fits into a document, whatever comes', () => {
-    const event = fc.record({
-      key: fc.string({ maxLength: 30 }, { noNullPrototype: true }),
-      count: fc.integer({ min: 1, max: 1000 }),
-      data: fc.string({ maxLength: 2000 }),
-    })
+    const event = fc.record(
+      {
+        key: fc.string({ maxLength: 30 }),
+        count: fc.integer({ min: 1, max: 1000 }),
+        data: fc.string({ maxLength: 2000 }),
+      },
+      { noNullPrototype: true },
+    )
     const batch = fc.uniqueArray(event, { selector: ({ key }) => key, maxLength: 120 })
     fc.assert(
       fc.property(fc.array(batch, { maxLength: 4 }), fc.integer({ min: 1, max: 150 }), (batches, keysMax) => {
