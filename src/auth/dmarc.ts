@@ -9,6 +9,7 @@ import type { HeaderBlock } from './header-block.ts'
 import { bridgeResolver, shortText } from './mailauth-resolver.ts'
 import type { AuthResolver } from './node-resolver.ts'
 import type { SpfReport } from './spf.ts'
+import { TracedResolver, verdictMemories } from './verdict-memory.ts'
 
 /** permerror: the message has no author that could be judged. RFC 9989 section 9.1. */
 export type DmarcWord = 'none' | 'pass' | 'fail' | 'temperror' | 'permerror'
@@ -91,35 +92,60 @@ const problems: Readonly<Record<AuthorProblem, string>> = {
   'hidden-address': 'From hides an address',
 }
 
+/** Of authors that write again: the verdict is a function of the key below and of what DNS says. */
+const memoryOf = verdictMemories<DmarcReport>()
+
 /** The same for an author's domain that is known (A-labels, lower case). Never rejects. */
 export async function alignDmarc(
   options: Omit<DmarcOptions, 'header'> & { readonly domain: string; readonly isLenient: boolean },
 ): Promise<DmarcReport> {
-  const { domain, spf, dkim, isLenient } = options
+  const { domain, isLenient, resolver, signal } = options
+  // Only what passed can align (RFC 9989 section 5.3.4).
+  const spfDomain = options.spf?.result === 'pass' ? options.spf.domain : ''
+  const dkimDomains = options.dkim.flatMap((one) => (one.result === 'pass' ? [one.domain] : []))
+  const key = JSON.stringify([domain, isLenient, spfDomain, ...dkimDomains])
+  const memory = memoryOf(resolver)
+  const known = await memory.recall(key, resolver, signal === undefined ? {} : { signal })
+  if (known !== undefined) return known
+  const trace = new TracedResolver(resolver)
+  const report = await evaluate({ domain, isLenient, spfDomain, dkimDomains, resolver: trace, signal })
+  if (report.result !== 'temperror') memory.keep(key, report, trace)
+  return report
+}
+
+interface Identifiers {
+  readonly domain: string
+  readonly isLenient: boolean
+  readonly spfDomain: string
+  readonly dkimDomains: readonly string[]
+  readonly resolver: AuthResolver
+  readonly signal: AbortSignal | undefined
+}
+
+async function evaluate(identifiers: Identifiers): Promise<DmarcReport> {
+  const { domain, isLenient, spfDomain, dkimDomains, resolver, signal } = identifiers
   const base = { ...nothing, domain, isLenient }
   try {
     const { response, dkimAligned } = await evaluateDmarc({
       headerFrom: [domain],
-      // Only what passed can align (RFC 9989 section 5.3.4).
-      spfDomains: spf?.result === 'pass' && spf.domain !== '' ? [spf.domain] : [],
-      dkimDomains: dkim.filter((one) => one.result === 'pass').map((one) => ({ domain: one.domain })),
+      spfDomains: spfDomain === '' ? [] : [spfDomain],
+      dkimDomains: dkimDomains.map((one) => ({ domain: one })),
       strict: true,
-      resolver: bridgeResolver({ resolver: options.resolver, signal: options.signal, questionsMax }),
+      resolver: bridgeResolver({ resolver, signal, questionsMax }),
     })
     if (response === false) return { ...base, result: 'permerror', reason: problems['no-domain'] }
     const word = response.status.result
     const result = isWord(word) ? word : 'temperror'
     const { policy, policyDomain, domain: organizationalDomain, rr, testMode, alignment } = response
     // mailauth says which identifiers align; here is seen to it that one of those that passed does.
-    const alignedSpf = spf?.result === 'pass' ? String(alignment?.spf?.result || '') : ''
+    const alignedSpf = spfDomain === '' ? '' : String(alignment?.spf?.result || '')
     const alignedDkim = [...(dkimAligned ?? [])]
     if (result === 'pass' && alignedSpf === '' && alignedDkim.length === 0)
       return { ...base, result: 'temperror', reason: 'a pass that nothing stands for' }
     return {
       ...base,
       result,
-      reason:
-        result === 'temperror' ? (options.signal?.aborted ? 'no time left' : 'DNS could not be asked') : '',
+      reason: result === 'temperror' ? (signal?.aborted ? 'no time left' : 'DNS could not be asked') : '',
       ...(typeof policyDomain === 'string' && { policyDomain }),
       ...(typeof organizationalDomain === 'string' && { organizationalDomain }),
       ...(isPolicy(policy) && result !== 'temperror' && { policy }),
