@@ -41,6 +41,8 @@ const places = [
   ['queue', '.delivery-list'],
   ['dashboard', '.chart canvas'],
   ['faults', '.rule-list'],
+  ['domains', '.table'],
+  ['domains/example.test', '.dns-line.bad'],
   ['access', '.item-list li'],
   ['settings', '.config'],
   ['compose', '.compose-form'],

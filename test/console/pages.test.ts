@@ -90,6 +90,59 @@ describe('console: pages', { skip, timeout: 120_000 }, () => {
     assert.equal(await page.getByRole('button', { name: 'Delete example.test' }).count(), 0)
   })
 
+  test('a domain in DNS: lines with state in words, what to publish, asked again, keys made and switched', async (t) => {
+    const { page, fake, context } = await openConsole(t, { count: 3, product: 'server', at: '#/domains' })
+    await context.grantPermissions(['clipboard-read', 'clipboard-write'])
+    await page.getByRole('link', { name: 'DNS records: example.test' }).press('Enter')
+    await page.getByText('2 lines are wrong').waitFor()
+    const spf = page.locator('.dns-line', { hasText: 'example.test TXT v=spf1' })
+    assert.equal(await spf.locator('.badge').first().textContent(), 'Wrong')
+    await spf.getByText('v=spf1 include:old-provider.test ~all').waitFor()
+    await spf.getByRole('button', { name: 'Copy value' }).press('Enter')
+    assert.equal(await page.evaluate(() => navigator.clipboard.readText()), 'v=spf1 mx -all')
+    const dmarc = page.locator('.dns-line', { hasText: '_dmarc.example.test' })
+    assert.equal(await dmarc.locator('.badge').first().textContent(), 'Missing')
+    const good = page.locator('.dns-line', { hasText: 'example.test MX' })
+    assert.equal(await good.locator('.dns-value').first().isVisible(), false)
+    await good.locator('summary').press('Enter')
+    await good.locator('.dns-value').first().waitFor()
+    const asked = (): number => fake.requests.filter((one) => one.endsWith('example.test/dns')).length
+    const before = asked()
+    await page.getByRole('button', { name: 'Check again' }).press('Enter')
+    await eventually('DNS is asked again', async () => asked() === before + 1)
+    await page.getByText('Checked').first().waitFor()
+    await page.getByRole('button', { name: 'Copy zone file' }).click()
+    assert.match(await page.evaluate(() => navigator.clipboard.readText()), /^example\.test\. IN MX 10/m)
+    await page.getByRole('button', { name: 'Switch to the next keys' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Switch to the next keys' }).click()
+    await page.getByRole('button', { name: 'Make new keys' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Make new keys' }).click()
+    await page.getByRole('row', { name: /n1-ed.*signs when it is published/ }).waitFor()
+    await page.goto(`${fake.url}/#/domains/shop.test`)
+    await page.getByText('All is as it should be').waitFor()
+  })
+
+  test('a domain in DNS: the plan is there while DNS is asked, in Chinese and on a phone, too', async (t) => {
+    const { page, fake } = await openConsole(t, { count: 3, product: 'server', locale: 'zh-CN', width: 360 })
+    let answer = (): void => {}
+    const held = new Promise<void>((resolve) => {
+      answer = resolve
+    })
+    await page.route('**/v1/domains/example.test/dns', async (route) => {
+      await held
+      await route.continue()
+    })
+    await page.goto(`${fake.url}/#/domains/example.test`)
+    await page.getByText('正在查询…').first().waitFor()
+    await page.locator('.dns-progress').waitFor()
+    await page.getByText('2 秒').waitFor()
+    answer()
+    await page.getByText('2 项有错误').waitFor()
+    await page.getByText('没有 DMARC 记录。').waitFor()
+    assert.equal(await page.locator('.dns-progress').count(), 0)
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360)
+  })
+
   test('tokens: the secret is shown once; a webhook is tested', async (t) => {
     const { page } = await openConsole(t, { count: 10, at: '#/access' })
     await page.getByRole('button', { name: 'New token' }).click()

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { checkMessage } from '../../src/checks/message-checks.ts'
 import type { CheckView, DeliveryView } from '../../src/http/api-types.ts'
+import { dnsFindingCodes } from '../../src/http/routes-domain-dns-types.ts'
 import { eventText } from '../../src/http/timeline-text.ts'
 import { parseMessage } from '../../src/message/parse-message.ts'
 import { faultProfiles } from '../../src/policy/fault-rules.ts'
@@ -201,6 +202,34 @@ test('console: every problem, fault profile and defect has Chinese words', () =>
   const defects = unionOf('message/mime-part.ts', 'MimeDefectCode')
   assert.ok(defects.length > 10)
   for (const code of defects) assert.match(zhServer.defect(code) ?? '', chinese, code)
+})
+
+test('console: whatever is found of a domain in DNS has a Chinese sentence with its names', () => {
+  const said = readdirSync(join(root, 'src/posthouse'))
+    .filter((name) => /^domain-.*check|^domain-finding/.test(name) && !name.endsWith('.test.ts'))
+    .flatMap((name) => matches(source(`posthouse/${name}`), /'([a-z-]+\.[a-z-]+|unanswered)'/g))
+    .filter((code) => !code.includes('.ts'))
+  assert.deepEqual(sorted(new Set(said)), sorted(dnsFindingCodes))
+  for (const code of dnsFindingCodes) {
+    const named: string[] = []
+    const data = new Proxy({} as Record<string, string>, {
+      get: (_, key) => {
+        named.push(`<${String(key)}>`)
+        return `<${String(key)}>`
+      },
+    })
+    const words = zhServer.finding({
+      purpose: 'mx',
+      subject: '',
+      state: 'bad',
+      code,
+      data,
+      text: '',
+      found: [],
+    })
+    assert.match(words?.text ?? '', chinese, code)
+    for (const name of named) assert.ok(`${words?.text}${words?.advice}`.includes(name), `${code} ${name}`)
+  }
 })
 
 test('console: spans of time as a person says them', () => {

@@ -11,10 +11,12 @@ import type {
 } from '../../src/http/api-types.ts'
 import { faultProfiles } from '../../src/policy/fault-rules.ts'
 import type { Answer } from './fake-api.ts'
+import { FakeDomains } from './fake-domain.ts'
 
 export interface AdminState {
   accounts: AccountItem[]
   domains: DomainItem[]
+  readonly dns: FakeDomains
   tokens: TokenItem[]
   webhooks: WebhookItem[]
   routes: InboundRouteItem[]
@@ -26,6 +28,7 @@ export function makeAdmin(): AdminState {
   const now = Date.now()
   return {
     count: 0,
+    dns: new FakeDomains(),
     accounts: [
       { name: 'admin@example.test', enabled: true, source: 'config', hasPassword: true, role: 'admin' },
       {
@@ -184,6 +187,10 @@ export function adminRoute(state: AdminState, method: string, url: URL, body: un
         one.name === id ? { ...one, ...(given as Partial<AccountItem>) } : one,
       )
     return { body: { items: state.accounts } }
+  }
+  if (area === 'domains' && tail !== '') {
+    const last = url.pathname.split('/').at(-1) ?? ''
+    return state.dns.route(method, id, last, url.searchParams)
   }
   if (area === 'domains') {
     if (method === 'PUT') {

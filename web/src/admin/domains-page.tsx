@@ -5,8 +5,10 @@ import { useState } from 'preact/hooks'
 import type { AccountItem, DomainItem } from '../../../src/http/api-types.ts'
 import { api, get } from '../api/client.ts'
 import { type Resource, useResource } from '../api/resource.ts'
+import { DomainPage } from '../domain/domain-page.tsx'
 import { formatFull, formatNumber } from '../i18n/format.ts'
 import { text } from '../i18n/text.ts'
+import { href, place } from '../router.ts'
 import { FormDialog, listOf, SecretDialog } from '../ui/forms.tsx'
 import { Icon } from '../ui/icon.tsx'
 import { ask, toastError } from '../ui/overlay.tsx'
@@ -26,6 +28,11 @@ async function attempt(work: Promise<unknown>, done: () => void): Promise<void> 
 }
 
 export function DomainsPage(): JSX.Element {
+  const [, name] = place.value.path
+  return name === undefined ? <DomainList /> : <DomainPage key={name} name={name} />
+}
+
+function DomainList(): JSX.Element {
   const t = text().domains
   const domains = useResource('domains', (signal) => get<Items<DomainItem>>('/v1/domains', undefined, signal))
   const accounts = useResource('accounts', (signal) =>
@@ -100,7 +107,9 @@ function Domains(props: { readonly found: Resource<Items<DomainItem>> }): JSX.El
             <tbody>
               {items.map((domain) => (
                 <tr key={domain.name}>
-                  <td class="strong">{domain.name}</td>
+                  <td class="strong">
+                    <a href={href(['domains', domain.name])}>{domain.name}</a>
+                  </td>
                   <td class="right num">{formatNumber(domain.accountCount)}</td>
                   <td>
                     {domain.aliases.length === 0 && <span class="faint">–</span>}
@@ -133,29 +142,38 @@ function Domains(props: { readonly found: Resource<Items<DomainItem>> }): JSX.El
                     </Badge>
                   </td>
                   <td>
-                    {domain.source === 'store' && (
-                      <div class="cell-actions">
-                        <IconButton
-                          icon="plus"
-                          label={`${t.domains.newAlias}: ${domain.name}`}
-                          small
-                          onClick={() => setForm(domain)}
-                        />
-                        <IconButton
-                          icon="trash"
-                          label={`${t.delete} ${domain.name}`}
-                          small
-                          onClick={async () => {
-                            const body = t.domains.removeDomain(domain.name)
-                            if (await ask({ title: t.delete, body, action: t.delete, danger: true }))
-                              void attempt(
-                                api('DELETE', `/v1/domains/${encodeURIComponent(domain.name)}`),
-                                found.reload,
-                              )
-                          }}
-                        />
-                      </div>
-                    )}
+                    <div class="cell-actions">
+                      <a
+                        class="btn small"
+                        href={href(['domains', domain.name])}
+                        aria-label={`${t.dns.link}: ${domain.name}`}
+                      >
+                        {t.dns.link}
+                      </a>
+                      {domain.source === 'store' && (
+                        <>
+                          <IconButton
+                            icon="plus"
+                            label={`${t.domains.newAlias}: ${domain.name}`}
+                            small
+                            onClick={() => setForm(domain)}
+                          />
+                          <IconButton
+                            icon="trash"
+                            label={`${t.delete} ${domain.name}`}
+                            small
+                            onClick={async () => {
+                              const body = t.domains.removeDomain(domain.name)
+                              if (await ask({ title: t.delete, body, action: t.delete, danger: true }))
+                                void attempt(
+                                  api('DELETE', `/v1/domains/${encodeURIComponent(domain.name)}`),
+                                  found.reload,
+                                )
+                            }}
+                          />
+                        </>
+                      )}
+                    </div>
                   </td>
                 </tr>
               ))}

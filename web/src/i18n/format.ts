@@ -72,6 +72,12 @@ export const formatFull = (at: number): string =>
       }),
   ).format(at)
 
+export const formatDay = (at: number): string =>
+  kept(
+    'whole day',
+    (l) => new Intl.DateTimeFormat(l, { day: 'numeric', month: 'short', year: 'numeric' }),
+  ).format(at)
+
 /** To the millisecond, for logs. */
 export function formatClock(at: number): string {
   const day = new Date(at)

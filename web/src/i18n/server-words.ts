@@ -4,6 +4,7 @@
 import type {
   CheckView,
   DeliveryView,
+  DnsCheckItem,
   HtmlSupportView,
   MessageView,
   TimelineView,
@@ -23,6 +24,11 @@ export interface CheckWords {
   readonly details?: readonly string[]
 }
 
+export interface FindingWords {
+  readonly text: string
+  readonly advice?: string
+}
+
 export interface ServerWords {
   check(facts: CheckFacts): CheckWords | undefined
   /** A word for the kind of an event. */
@@ -37,4 +43,6 @@ export interface ServerWords {
   profile(name: string): string | undefined
   /** What is broken in a message, by the code of the defect. */
   defect(code: string): string | undefined
+  /** What was found of a domain in DNS, and what to do; what to publish is shown beside it. */
+  finding(check: DnsCheckItem): FindingWords | undefined
 }

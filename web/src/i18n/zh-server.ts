@@ -7,6 +7,7 @@ import type { ProblemKind } from '../../../src/http/problem.ts'
 import type { TimelineKind } from '../../../src/queue/types.ts'
 import type { ServerWords } from './server-words.ts'
 import { checkWords, defectWords } from './zh-checks.ts'
+import { findingWords } from './zh-dns.ts'
 
 type Data = Readonly<Record<string, unknown>>
 
@@ -197,4 +198,5 @@ export const zhServer: ServerWords = {
     type.startsWith(problemPrefix) ? own(problemWords, type.slice(problemPrefix.length)) : undefined,
   profile: (name) => own(profileWords, name),
   defect: (code) => own(defectWords, code),
+  finding: ({ code, data }) => own(findingWords, code)?.(data),
 }

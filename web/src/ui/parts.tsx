@@ -37,6 +37,8 @@ export function CopyButton(props: {
   readonly value: string
   readonly label?: string
   readonly title?: string
+  /** What is copied, for those who do not see where the button stands. */
+  readonly about?: string
 }): JSX.Element {
   const [copied, setCopied] = useState(false)
   const t = text()
@@ -46,7 +48,7 @@ export function CopyButton(props: {
       type="button"
       class={props.label === undefined ? 'btn quiet small icon' : 'btn small'}
       title={label}
-      aria-label={label}
+      aria-label={props.about === undefined ? label : `${label}: ${props.about}`}
       onClick={async () => {
         await copyText(props.value)
         setCopied(true)
