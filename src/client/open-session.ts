@@ -52,7 +52,7 @@ async function openOnce(options: OpenOptions, signal: AbortSignal, plain: boolea
       return { ok: false, failure: dialFailure(error), unreachable: addresses }
     }
     const opened = await new ClientSession(connection, options, timeouts, plain).open(signal)
-    return { ...opened, address: options.address }
+    return { ...opened, address: options.address, localAddress: connection.local.address }
   }
   const { clock, headStartMs = 2_000 } = options
   const { won, failures } = await dialRace({ clock, addresses, headStartMs, signal, dial })
@@ -60,7 +60,7 @@ async function openOnce(options: OpenOptions, signal: AbortSignal, plain: boolea
   if (won === undefined) return { ok: false, failure: dialFailure(failures.at(-1)?.error), unreachable }
   const reached = { ...options, address: won.address }
   const opened = await new ClientSession(won.connection, reached, timeouts, plain).open(signal)
-  return { ...opened, address: won.address, unreachable }
+  return { ...opened, address: won.address, localAddress: won.connection.local.address, unreachable }
 }
 
 function dialFailure(error: unknown): SessionFailure {

@@ -78,6 +78,8 @@ export type OpenResult = (
 ) & {
   /** Who answered, where somebody did. */
   readonly address?: string
+  /** Ours, where somebody answered. */
+  readonly localAddress?: string
   /** Addresses that could not be connected to. */
   readonly unreachable?: readonly string[]
 }

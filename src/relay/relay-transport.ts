@@ -25,6 +25,7 @@ import { namesFor, policyText, tlsFor, type UsableTls } from './host-tls.ts'
 import { type Deferred, deferred, type Failed, failed, openingDeferred, outcomeOf } from './outcome.ts'
 import type { Route, TlsPolicy } from './route.ts'
 import { isSameTarget, readTarget, type Target } from './target.ts'
+import { failedSessionEvent, refusedEvent, sessionEvent, type TlsEvent } from './tls-events.ts'
 import { daneJudge, type TlsPolicies, tlsaHost } from './tls-policies.ts'
 import type { TlsDecision } from './tls-policy.ts'
 import { isHostDown, isTooMany, isUntouched, reasonOf } from './transaction-reading.ts'
@@ -62,6 +63,8 @@ export interface RelayOptions {
   readonly tlsPolicyFor?: (domain: string) => TlsPolicy
   /** DANE and MTA-STS of hosts found by MX. Default: neither. */
   readonly tlsPolicies?: TlsPolicies
+  /** Told how TLS went with each host of a domain, once for a session; on the way of mail, so it must be quick. */
+  readonly onTls?: (event: TlsEvent) => void
   /** Remote port for MX. Default 25. */
   readonly port?: number
   readonly limits?: RelayLimits
@@ -221,6 +224,7 @@ export class RelayTransport implements Transport {
         const tls = await tlsFor(candidate, search, run, this.#options.tlsPolicies, signal)
         if (tls.kind === 'refuse') {
           bar(candidate, tls, search, run)
+          this.#tellTls(() => refusedEvent(candidate, tls, search))
           continue
         }
         const key = `${formatAddress(candidate.address)}:${target.port}`
@@ -236,6 +240,12 @@ export class RelayTransport implements Transport {
     } finally {
       if (lease === undefined) slot.release()
     }
+  }
+
+  #tellTls(make: () => TlsEvent | undefined): void {
+    const { onTls } = this.#options
+    const event = onTls && make()
+    if (event !== undefined) onTls?.(event)
   }
 
   #skip(candidate: Candidate, problem: HostProblem, search: HostSearch, run: DeliveryRun): void {
@@ -279,8 +289,11 @@ export class RelayTransport implements Transport {
   ): Promise<Lease | undefined> {
     const { target } = search
     const opened = await openSession(this.#openOptions(candidate, tlsUse, search), signal)
+    const { localAddress } = opened
+    const local = localAddress === undefined ? {} : { localAddress }
     if (!opened.ok) {
       const { failure } = opened
+      this.#tellTls(() => failedSessionEvent(candidate, tlsUse, search, { ...failure, ...local }))
       if (signal.aborted) this.health.leave(key)
       else this.health.settle(key, isHostDown(failure) ? failure.reason : undefined)
       this.#connections.add(1, { result: failure.phase })
@@ -298,6 +311,8 @@ export class RelayTransport implements Transport {
     const { session } = opened
     this.health.settle(key, undefined)
     this.#connections.add(1, { result: 'open' })
+    const { tls: info, tlsProblem } = session
+    this.#tellTls(() => sessionEvent(candidate, tlsUse, search, { tls: info, tlsProblem, ...local }))
     const tls = session.tlsText
     const report: HostReport = {
       ...describe(candidate, target),

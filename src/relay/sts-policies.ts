@@ -48,7 +48,7 @@ export type StsAnswer =
   | { readonly kind: 'temporary'; readonly reason: string }
 
 /** As RFC 8460 section 4.3.2.2 names it: the record promises a policy, and there is none to be had. */
-export type StsFailure = 'sts-policy-fetch-error' | 'sts-policy-invalid'
+export type StsFailure = 'sts-policy-fetch-error' | 'sts-policy-invalid' | 'sts-webpki-invalid'
 
 interface Known {
   entry: StsEntry | undefined
@@ -202,7 +202,7 @@ export class StsPolicies {
       return {
         ok: false,
         reason: `MTA-STS policy cannot be fetched: ${words}`,
-        kind: 'sts-policy-fetch-error',
+        kind: isCertificateError(cause) ? 'sts-webpki-invalid' : 'sts-policy-fetch-error',
       }
     } finally {
       timer.cancel()
@@ -219,6 +219,16 @@ export class StsPolicies {
     }
     return { ok: true, entry }
   }
+}
+
+/** Node's codes for certificates that do not stand up to PKIX, somewhere in the chain of causes. */
+function isCertificateError(error: unknown): boolean {
+  for (let one = error, depth = 0; one instanceof Error && depth < 5; one = one.cause, depth++) {
+    const code = String((one as { code?: unknown }).code)
+    if (/CERT|UNABLE_TO_(?:GET|VERIFY|DECRYPT|DECODE)|INVALID_PURPOSE|HOSTNAME_MISMATCH/.test(code))
+      return true
+  }
+  return false
 }
 
 function answerOf(policy: StsEntry, note?: string): StsAnswer {
