@@ -110,7 +110,10 @@ function reportUris(value: string | undefined): readonly DmarcReportUri[] {
       return [
         {
           uri,
-          ...(mailbox !== undefined && { address: mailbox.text, host: mailbox.domain }),
+          ...(mailbox !== undefined && {
+            address: `${mailbox.local}@${mailbox.domain}`,
+            host: mailbox.domain,
+          }),
           ...(bytes !== undefined && bytes <= Number.MAX_SAFE_INTEGER && { bytesMax: bytes }),
         },
       ]
@@ -118,12 +121,14 @@ function reportUris(value: string | undefined): readonly DmarcReportUri[] {
 }
 
 /** RFC 6068: one address; header fields that it may name are nobody's to set. */
-function mailtoMailbox(uri: string): { readonly text: string; readonly domain: string } | undefined {
+function mailtoMailbox(uri: string): { readonly local: string; readonly domain: string } | undefined {
   if (!/^mailto:/i.test(uri)) return undefined
   const path = uri.slice(7).split('?', 1)[0] ?? ''
   try {
     const mailbox = tryParseMailbox(decodeURIComponent(path))
-    return mailbox === undefined || mailbox.domain.startsWith('[') ? undefined : mailbox
+    if (mailbox === undefined || mailbox.domain.startsWith('[')) return undefined
+    // The local part as it is written on the wire, quoted where it has to be.
+    return { local: mailbox.text.slice(0, mailbox.text.lastIndexOf('@')), domain: mailbox.domain }
   } catch {
     return undefined
   }

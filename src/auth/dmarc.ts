@@ -47,6 +47,7 @@ export interface DmarcReport {
   /** The identifiers that align, of those that passed. */
   readonly alignedSpf: string
   readonly alignedDkim: readonly string[]
+  /** At most 4096 characters: reports tell of the policy as it was published. */
   readonly record?: string
 }
 
@@ -54,6 +55,8 @@ const isWord = (text: unknown): text is DmarcWord =>
   text === 'none' || text === 'pass' || text === 'fail' || text === 'temperror' || text === 'permerror'
 const isPolicy = (text: unknown): text is DmarcPolicy =>
   text === 'none' || text === 'quarantine' || text === 'reject'
+
+const recordCharsMax = 4096
 
 /** A walk has eight questions (RFC 9989 section 4.10), and ten identifiers may need one. */
 const questionsMax = 100
@@ -152,7 +155,7 @@ async function evaluate(identifiers: Identifiers): Promise<DmarcReport> {
       testing: testMode === true,
       alignedSpf,
       alignedDkim,
-      ...(typeof rr === 'string' && { record: shortText(rr) }),
+      ...(typeof rr === 'string' && { record: shortText(rr, recordCharsMax) }),
     }
   } catch {
     return { ...base, result: 'temperror', reason: 'the evaluation failed' }

@@ -71,9 +71,9 @@ function recordsOf<T>(answer: DnsAnswer<T>): readonly T[] {
   }
 }
 
-/** A foreign text for our reports: one short line of ASCII. */
-export const shortText = (text: string): string =>
+/** A foreign text for our reports: one line of ASCII, 300 characters where nothing else is said. */
+export const shortText = (text: string, max = 300): string =>
   text
     .replace(/[^\x20-\x7e]+/g, ' ')
     .trim()
-    .slice(0, 300)
+    .slice(0, max)
