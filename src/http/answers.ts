@@ -97,6 +97,23 @@ export const part: z.ZodType<api.PartView> = z.strictObject({
   },
 })
 
+const verdict = z.strictObject({
+  check: text,
+  name: optional(text),
+  result: text,
+  meaning: z.enum(['good', 'neutral', 'bad', 'error']),
+  reason: optional(text),
+  advice: optional(text),
+  by: optional(text),
+  domain: optional(text),
+  identity: optional(text),
+  selector: optional(text),
+  algorithm: optional(text),
+  policy: optional(text),
+  recipient: optional(text),
+  tookMs: optional(z.number()),
+})
+
 export const message = shape<api.MessageView>(
   z.strictObject({
     id: text,
@@ -123,6 +140,7 @@ export const message = shape<api.MessageView>(
     defects: z.array(text),
     listUnsubscribe: optional(z.strictObject({ urls: z.array(text), oneClick: z.boolean() })),
     calendars: z.array(z.strictObject({ method: text, text })),
+    verdicts: optional(z.array(verdict)),
     tags: z.array(text),
     metadata: z.record(z.string(), text),
   }),

@@ -122,8 +122,36 @@ export interface MessageView {
   readonly defects: readonly string[]
   readonly listUnsubscribe?: { readonly urls: readonly string[]; readonly oneClick: boolean }
   readonly calendars: readonly { readonly method: string; readonly text: string }[]
+  /** What was checked when it came in, in that order; absent where nothing was. */
+  readonly verdicts?: readonly VerdictView[]
   readonly tags: readonly string[]
   readonly metadata: Readonly<Record<string, string>>
+}
+
+/** What one check found. Reasons are foreign text. */
+export interface VerdictView {
+  /** 'spf', 'dkim' (for each signature), 'arc', 'dmarc', 'iprev', 'dnslist', 'greylist', 'first-time', 'rate', 'milter', 'rspamd', 'clamd', 'policy', 'decision'; others may come. */
+  readonly check: string
+  /** Which one, where there may be several: the zone, the milter's name. */
+  readonly name?: string
+  /** In the check's own words: 'pass', 'listed', 'temperror', ... (docs/inbound.md) */
+  readonly result: string
+  readonly meaning: 'good' | 'neutral' | 'bad' | 'error'
+  readonly reason?: string
+  /** What it asked for: 'refuse', 'defer', 'quarantine'. */
+  readonly advice?: string
+  /** Of a decision: what decided. */
+  readonly by?: string
+  /** Whose mail it was judged to be. */
+  readonly domain?: string
+  /** Of SPF: 'mailfrom' or 'helo'. */
+  readonly identity?: string
+  readonly selector?: string
+  readonly algorithm?: string
+  /** Of DMARC: what the domain publishes. */
+  readonly policy?: string
+  readonly recipient?: string
+  readonly tookMs?: number
 }
 
 /** GET /v1/messages/:id/timeline */

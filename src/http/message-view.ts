@@ -8,7 +8,7 @@ import { type Attachment, type ParsedMessage, parseMessage } from '../message/pa
 import { decodeTransfer } from '../message/transfer-decoding.ts'
 import type { MailSummary } from '../store/mail-view.ts'
 
-import type { AddressView, AttachmentView, MessageView, PartView } from './api-types.ts'
+import type { AddressView, AttachmentView, MessageView, PartView, VerdictView } from './api-types.ts'
 import { type HtmlFacts, inspectHtml } from './mail-html.ts'
 
 export interface OpenMessage {
@@ -81,11 +81,12 @@ export interface MessageExtras {
   readonly envelope: MessageView['envelope']
   readonly tags: readonly string[]
   readonly metadata: Readonly<Record<string, string>>
+  readonly verdicts?: readonly VerdictView[]
 }
 
 export function toMessageView(message: OpenMessage, extras: MessageExtras): MessageView {
   const { parsed, facts, raw } = message
-  const { id, summary, envelope, tags, metadata } = extras
+  const { id, summary, envelope, tags, metadata, verdicts } = extras
   const unsubscribe = fieldOf(parsed, 'list-unsubscribe')
   const oneClick = /one-click/i.test(fieldOf(parsed, 'list-unsubscribe-post') ?? '')
   return {
@@ -119,6 +120,7 @@ export function toMessageView(message: OpenMessage, extras: MessageExtras): Mess
     calendars: parsed.calendars
       .slice(0, 20)
       .map(({ method, text }) => ({ method, text: text.slice(0, 100_000) })),
+    ...(verdicts !== undefined && { verdicts }),
     tags,
     metadata,
   }

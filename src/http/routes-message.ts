@@ -17,6 +17,7 @@ import { ApiError } from './problem.ts'
 import { changeOf } from './routes-mail.ts'
 import type { Services } from './services.ts'
 import { eventText, toDeliveryView } from './timeline-text.ts'
+import { verdictsOf } from './verdict-view.ts'
 
 const tag = 'Messages'
 
@@ -52,9 +53,11 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
       answers: { 200: json(answers.message) },
       async handle({ params: { id }, query, principal }): Promise<MessageView> {
         const { summary, view, isSender } = await reader.find(principal, id, query)
+        const verdicts = verdictsOf(view?.events ?? [], isSender)
         const extras = {
           id,
           summary,
+          ...(verdicts.length > 0 && { verdicts }),
           envelope: {
             from: summary?.reversePath ?? view?.message.reversePath ?? '',
             to: summary?.recipients ?? recipientsOf(view),
