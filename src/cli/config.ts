@@ -79,7 +79,10 @@ function summary(config: Config): readonly (readonly [string, string])[] {
     ['Name', config.hostname],
     ['Data', config.dataDir],
     ['Listeners', listeners.join(', ') || 'none'],
-    ['TLS', config.tls.kind === 'files' ? config.tls.cert : config.tls.kind],
+    [
+      'TLS',
+      config.tls.kind === 'files' ? config.tls.pairs.map(({ cert }) => cert).join(', ') : config.tls.kind,
+    ],
     ['Domains', domains.join(', ') || 'none'],
     ['Mode', `${config.delivery.mode}: ${modeMeanings[config.delivery.mode]}`],
   ]

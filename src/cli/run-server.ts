@@ -119,7 +119,7 @@ export function offsetPorts(config: Config, offset: number): Config {
     listener: T | undefined,
   ): T | undefined =>
     listener === undefined ? undefined : { ...listener, addresses: listener.addresses.map(moved) }
-  const { mx, submission, submissions, lmtp, http } = config.listeners
+  const { mx, submission, submissions, lmtp, http, https } = config.listeners
   return {
     ...config,
     listeners: {
@@ -128,6 +128,7 @@ export function offsetPorts(config: Config, offset: number): Config {
       submissions: move(submissions),
       lmtp: move(lmtp),
       http: move(http),
+      https: move(https),
     },
   }
 }
@@ -138,6 +139,7 @@ const purposes: Readonly<Record<string, string>> = {
   submissions: 'mail from your users, TLS and login',
   lmtp: 'LMTP',
   http: 'console and HTTP API, /metrics, /healthz, /readyz',
+  https: 'the same with TLS, MTA-STS policies',
 }
 
 function startBlock(

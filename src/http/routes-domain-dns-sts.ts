@@ -1,5 +1,5 @@
-// Owns the MTA-STS policy file of our domains on the public listener: one path, for hosts called mta-sts.<domain> and for no
-// others. Senders ask over HTTPS with a certificate of that name: TLS ends before this listener. RFC 8461 sections 3.2, 3.3.
+// Owns the MTA-STS policy file of our domains on the public listeners: one path, for hosts called mta-sts.<domain> and for no
+// others. Senders ask over HTTPS with a certificate of that name: of ours, or of a server in front. RFC 8461 sections 3.2, 3.3.
 
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { ApiError } from './problem.ts'

@@ -1,7 +1,9 @@
 // Owns the HTTP servers: the control API on its socket, and on the public listener /metrics, /healthz, /readyz and the
 // public API; that listener checks the Host header. Errors leave as problem documents. RFC 9110, RFC 9457.
 
-import { type FastifyInstance, fastify } from 'fastify'
+import type { RequestListener, Server } from 'node:http'
+
+import { type FastifyInstance, type FastifyRequest, fastify } from 'fastify'
 
 import type { Clock } from '../base/clock.ts'
 import type { Endpoint } from '../base/connection.ts'
@@ -13,9 +15,11 @@ import { addControlRoutes } from './control-routes.ts'
 import type { MetricsRegistry } from './metrics.ts'
 import { ApiError, type Problem, problem, problemMediaType, toProblem } from './problem.ts'
 import type { PublicApi } from './public-api.ts'
+import { addChallengeRoute, type ChallengeSource, isChallengeRequest } from './routes-acme-challenge.ts'
 import { addDomainDnsRoutes } from './routes-domain-dns-control.ts'
 import { addStsRoute, isStsRequest, type StsPolicySource } from './routes-domain-dns-sts.ts'
 import type { DomainDns } from './routes-domain-dns-types.ts'
+import { hostOf, promiseHttps, sendToHttps } from './transport-rules.ts'
 
 export interface HttpServerOptions {
   readonly app: ControlApi
@@ -32,6 +36,14 @@ export interface HttpServerOptions {
   readonly domainDns?: DomainDns
   /** Public: MTA-STS policies. */
   readonly stsPolicy?: StsPolicySource
+  /** Public: challenges of authorities for certificates. */
+  readonly challenge?: ChallengeSource
+  /** Public: the server that speaks TLS and calls the handler; absent: plain HTTP. */
+  readonly secured?: (handler: RequestListener) => Server
+  /** Public, plain: others are sent to HTTPS at this port. */
+  readonly redirectPort?: number
+  /** Public, over TLS: see transport-rules.ts. */
+  readonly mayPromiseHttps?: (host: string) => boolean
 }
 
 export interface HttpServer {
@@ -48,21 +60,32 @@ export const closeGraceMs = 3000
 
 /** Makes a server; nothing is opened before `listen`, which may be called once. */
 export function createHttpServer(options: HttpServerOptions): HttpServer {
-  const { app, metrics, log, clock, scope } = options
+  const { app, metrics, log, clock, scope, secured } = options
+  // Of a whole request: a large message may come over a slow line.
+  const requestTimeout = scope === 'public' ? 120_000 : 30_000
+  const keepAliveTimeout = 5_000
   const server = fastify({
     logger: false,
     bodyLimit: bodyBytesMax,
-    // Of a whole request: a large message may come over a slow line.
-    requestTimeout: scope === 'public' ? 120_000 : 30_000,
-    keepAliveTimeout: 5_000,
+    requestTimeout,
+    keepAliveTimeout,
     forceCloseConnections: 'idle',
     return503OnClosing: true,
     routerOptions: { maxParamLength: 400 },
+    // A server that is given has to be given its limits, too.
+    ...(secured !== undefined && {
+      serverFactory: (handler: RequestListener) =>
+        Object.assign(secured(handler), { keepAliveTimeout, requestTimeout }),
+    }),
   })
   if (scope === 'public') {
     server.server.maxConnections = connectionsMax
     server.server.headersTimeout = 15_000
-    checkHosts(server, options.hosts ?? [], options.stsPolicy)
+    checkHosts(server, options)
+    const { redirectPort, mayPromiseHttps } = options
+    if (redirectPort !== undefined)
+      sendToHttps(server, redirectPort, (request) => isProbe(request) || isChallenge(request, options))
+    if (mayPromiseHttps !== undefined) promiseHttps(server, mayPromiseHttps)
   }
   tellErrors(server, log)
   const startedAt = new WeakMap<object, number>()
@@ -90,6 +113,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
     if (options.domainDns !== undefined) addDomainDnsRoutes(server, options.domainDns)
   } else {
     if (options.stsPolicy !== undefined) addStsRoute(server, options.stsPolicy)
+    if (options.challenge !== undefined) addChallengeRoute(server, options.challenge)
     options.api?.mount(server)
   }
 
@@ -139,12 +163,13 @@ function tellErrors(server: FastifyInstance, log: Log): void {
  */
 function checkHosts(
   server: FastifyInstance,
-  hosts: readonly string[],
-  stsPolicy: StsPolicySource | undefined,
+  options: Pick<HttpServerOptions, 'hosts' | 'stsPolicy' | 'challenge'>,
 ): void {
+  const { hosts = [], stsPolicy } = options
   const known = new Set(hosts.map((host) => host.toLowerCase()))
   server.addHook('onRequest', async (request, reply) => {
     if (isServedHost(request.headers.host ?? '', known)) return
+    if (isChallenge(request, options)) return
     if (stsPolicy !== undefined && isStsRequest(request, stsPolicy)) return
     return send(
       reply,
@@ -153,9 +178,14 @@ function checkHosts(
   })
 }
 
+const isChallenge = (request: FastifyRequest, { challenge }: Pick<HttpServerOptions, 'challenge'>): boolean =>
+  challenge !== undefined && isChallengeRequest(request)
+
+/** Of a load balancer, which knows no names and wants no redirect. */
+const isProbe = ({ url }: FastifyRequest): boolean => url === '/healthz' || url === '/readyz'
+
 export function isServedHost(header: string, known: ReadonlySet<string>): boolean {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d{1,5})?$/.exec(header)
-  const host = (match?.[1] ?? match?.[2] ?? '').toLowerCase().replace(/\.$/, '')
+  const host = hostOf(header)
   if (host === '') return false
   return (
     host === 'localhost' || host.endsWith('.localhost') || canonicalIp(host) !== undefined || known.has(host)

@@ -20,7 +20,7 @@ import { makeSelfSigned, type PemPair } from './certificate.ts'
 import { createDialer } from './dial.ts'
 import { ListenFailure, type ListenOptions, listen } from './listen.ts'
 import { realClock } from './real-clock.ts'
-import { createSecureContextHolder, type SecureContextHolder } from './secure-context.ts'
+import { ServerContexts } from './server-contexts.ts'
 import { signatureHash, verifyErrorText } from './tls-info.ts'
 
 const dialer = createDialer({ clock: realClock })
@@ -364,10 +364,10 @@ describe('connection: plain', () => {
 
 describe('connection: TLS', () => {
   let pem: PemPair
-  let holder: SecureContextHolder
+  let holder: ServerContexts
   before(async () => {
     pem = await makeSelfSigned({ hostname: 'mx1.example.test', now: Date.now() })
-    holder = createSecureContextHolder(pem)
+    holder = new ServerContexts(pem)
   })
   const clientTls = (more: Partial<ClientTlsOptions> = {}): ClientTlsOptions => ({
     kind: 'client',
@@ -500,7 +500,7 @@ describe('connection: TLS', () => {
 
   it('a certificate that has expired is named so', async () => {
     const old = await makeSelfSigned({ hostname: 'mx1.example.test', now: Date.UTC(2020, 0, 1), days: 1 })
-    const context = createSecureContextHolder(old)
+    const context = new ServerContexts(old)
     const { client } = await pair(
       { tls: { secureContext: () => context.current } },
       clientTls({ ca: old.cert, verify: false }),
@@ -508,8 +508,8 @@ describe('connection: TLS', () => {
     assert.equal(client.tls?.verifyError, 'certificate has expired')
   })
 
-  it('setPem is used by the next handshake; open connections stay; a broken pair changes nothing', async () => {
-    const reloading = createSecureContextHolder(pem)
+  it('a new pair is used by the next handshake; open connections stay; a broken pair changes nothing', async () => {
+    const reloading = new ServerContexts(pem)
     const { listener, next } = await open({ tls: { secureContext: () => reloading.current } })
     const dial = (ca: string): Promise<Connection> =>
       dialer.dial({
@@ -521,8 +521,8 @@ describe('connection: TLS', () => {
     const [first, firstServer] = await Promise.all([dial(pem.cert), next()])
     const atServer = new Recorder()
     firstServer.attach(atServer)
-    reloading.setPem(other)
-    assert.throws(() => reloading.setPem({ cert: pem.cert, key: other.key }))
+    reloading.set(other)
+    assert.throws(() => reloading.set({ cert: pem.cert, key: other.key }))
     const second = await dial(other.cert)
     assert.notDeepEqual(second.tls?.serverEndPoint, first.tls?.serverEndPoint)
     first.write(text('still open'))

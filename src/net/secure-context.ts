@@ -1,4 +1,4 @@
-// Owns TLS contexts: the server's, made of PEM and exchangeable while connections stay, and the client's, made once per
+// Owns TLS contexts: a server's, made of PEM (server-contexts.ts keeps and exchanges them), and the client's, made once per
 // set of trusted roots. TLS 1.2 is the oldest version on both sides (RFC 8996, RFC 9325 section 3.1.1).
 
 import { constants } from 'node:crypto'
@@ -17,25 +17,6 @@ export function makeServerContext(pair: PemPair): SecureContext {
 /** A server's context without a certificate: every client is told `handshake_failure` (RFC 8446 section 6.2). */
 export function makeBrokenContext(): SecureContext {
   return createSecureContext({ minVersion })
-}
-
-/** What a listener asks at each handshake; `setPem` concerns the handshakes after it. */
-export interface SecureContextHolder {
-  readonly current: SecureContext
-  /** @throws as {@link makeServerContext}; then the old pair stays in use */
-  setPem(pair: PemPair): void
-}
-
-export function createSecureContextHolder(pair: PemPair): SecureContextHolder {
-  let current = makeServerContext(pair)
-  return {
-    get current() {
-      return current
-    },
-    setPem(next) {
-      current = makeServerContext(next)
-    },
-  }
 }
 
 // A context with the default roots costs about a millisecond; there are as many as there are sets of roots in config.

@@ -17,6 +17,7 @@ import {
 } from '../base/connection.ts'
 import { formatEndpoint } from './endpoint.ts'
 import { clientContext } from './secure-context.ts'
+import { chooserOf } from './server-contexts.ts'
 import { knownVerifyError, readTlsInfo } from './tls-info.ts'
 import { transportFailure } from './transport-failure.ts'
 
@@ -238,7 +239,14 @@ function handshakeFailure(error: unknown, name: string, code: 'tls' | 'timeout')
 }
 
 function acceptTls(plain: Socket, options: ServerTlsOptions): TLSSocket {
-  return new TLSSocket(plain, { isServer: true, secureContext: options.secureContext as SecureContext })
+  const secureContext = options.secureContext as SecureContext
+  const choose = chooserOf(secureContext)
+  return new TLSSocket(plain, {
+    isServer: true,
+    secureContext,
+    // RFC 6066 section 3: a name that we have nothing for is no reason to refuse; the client decides what it believes.
+    ...(choose !== undefined && { SNICallback: (name, done) => done(null, choose(name)) }),
+  })
 }
 
 function offerTls(plain: Socket, options: ClientTlsOptions): TLSSocket {

@@ -73,7 +73,11 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
       hostname: config.hostname,
       version: options.version,
       mode: config.delivery.mode,
-      hosts: [config.hostname, ...(config.listeners.http?.hosts ?? [])],
+      hosts: [
+        config.hostname,
+        ...(config.listeners.http?.hosts ?? []),
+        ...(config.listeners.https?.hosts ?? []),
+      ],
       messageBytesMax: config.limits.messageBytesMax,
       recipientsMax: config.limits.recipientsMax,
       senderMustMatch: config.submission.senderMustMatch && !isCatcher,

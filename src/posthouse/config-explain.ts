@@ -56,7 +56,8 @@ function mask(keys: readonly string[], value: unknown, depth: number): unknown {
   return isSecret(keys) ? hidden : value
 }
 
-/** A secret of `inbound`, or domains.<name>.accounts.<name> as a string, or its password. */
+/** A secret of `inbound`, the key of an account elsewhere, or domains.<name>.accounts.<name> as a string, or its password. */
 const isSecret = (keys: readonly string[]): boolean =>
   inboundSecret(keys) ||
+  (keys[0] === 'acme' && keys[1] === 'eabKey') ||
   (keys[0] === 'domains' && keys[2] === 'accounts' && (keys.length === 4 || keys[4] === 'password'))

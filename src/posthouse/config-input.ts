@@ -26,6 +26,14 @@ export interface HttpListenerInput {
   hosts?: readonly string[]
 }
 
+export interface PlainHttpListenerInput extends HttpListenerInput {
+  /**
+   * Who comes by this listener, and not from this machine, is sent to HTTPS; true: at the port of `listeners.https`, a
+   * number: at this port, as others see it. Challenges of authorities are answered all the same. Default false.
+   */
+  redirect?: boolean | number
+}
+
 export interface ListenersInput {
   /** Mail from other servers. Default '127.0.0.1:2525'. */
   mx?: ListenerInput
@@ -36,13 +44,43 @@ export interface ListenersInput {
   /** LMTP from another MTA. Default false; true is '127.0.0.1:2424'. */
   lmtp?: ListenerInput
   /** The HTTP API and the console, /metrics, /healthz, /readyz. Default '127.0.0.1:8025'. */
-  http?: false | true | string | number | readonly string[] | HttpListenerInput
+  http?: false | true | string | number | readonly string[] | PlainHttpListenerInput
+  /** The same with TLS, and the MTA-STS policies of our domains. Default false; true is '127.0.0.1:8443'. */
+  https?: false | true | string | number | readonly string[] | HttpListenerInput
 }
 
 /** A certificate chain and its key as PEM files, paths relative to the config file. Read again when they change. */
 export interface TlsFilesInput {
   cert: string
   key: string
+}
+
+/** Certificates that an authority makes (ACME, RFC 8555), renews, and that are shown without a restart. */
+export interface AcmeInput {
+  /** You agree to the terms of the authority; it is asked for nothing until this is true. Default false. */
+  agreeTermsOfService?: boolean
+  /** 'letsencrypt' (default), 'letsencrypt-staging', or the URL of a directory. */
+  directory?: string
+  /** PEM file of the roots that vouch for the directory's own server: an authority of your own. Default: the system's. */
+  ca?: string
+  /** Where the authority can reach you. */
+  email?: string
+  /** http-01 (default): port 80 of this machine is asked. dns-01: records are published, see `dnsHook`. */
+  challenge?: 'http-01' | 'dns-01'
+  /**
+   * dns-01: a program with its first arguments, called with `add|remove NAME VALUE` behind them, or a URL that gets them
+   * as JSON by POST. Default: `posthouse cert list` says what to publish, and the server waits until it sees it.
+   */
+  dnsHook?: string | readonly string[]
+  /** dns-01: how long a record may take to be seen. Default 2m. Without a hook at least an hour. */
+  dnsWait?: DurationInput
+  /** More names in the certificate of `hostname`. */
+  names?: readonly string[]
+  /** Of authorities that want to know their customers: the key id and the key that they gave ('env:NAME'). */
+  eabKid?: string
+  eabKey?: string
+  /** Default 'ecdsa' (P-256); rsa is 2048 bits. */
+  keyType?: 'ecdsa' | 'rsa'
 }
 
 export interface AccountInput {
@@ -288,8 +326,13 @@ export interface ConfigInput {
   /** Where everything is kept, relative to the config file. Default './data'. */
   dataDir?: string
   listeners?: ListenersInput
-  /** 'self-signed' (default, made on the first start), false: none offered, or your files. */
-  tls?: 'self-signed' | false | TlsFilesInput
+  /**
+   * 'self-signed' (default, made on the first start), false: none offered, or your files; of several each is shown to
+   * those who ask for one of its names, the first one to all others.
+   */
+  tls?: 'self-signed' | false | TlsFilesInput | readonly TlsFilesInput[]
+  /** Certificates by an authority, for `hostname` and what is served over HTTPS. */
+  acme?: AcmeInput
   /** What we are home to. Default: localhost with one account. */
   domains?: Readonly<Record<string, DomainInput>>
   delivery?: DeliveryInput

@@ -261,8 +261,15 @@ const valueAt = (value: unknown, path: readonly string[]): unknown =>
 /** Certificate files are there and can be read. @throws ConfigError */
 function checkFiles({ config }: MergedConfig, file: string | undefined): void {
   if (config.tls.kind !== 'files') return
-  const { cert, key } = config.tls
-  const mistakes = Object.entries({ cert, key }).flatMap(([name, path]): readonly Mistake[] => {
+  const { pairs } = config.tls
+  const files = pairs.flatMap(({ cert, key }, index) => {
+    const at = pairs.length === 1 ? 'tls' : `tls[${index}]`
+    return [
+      [`${at}.cert`, cert],
+      [`${at}.key`, key],
+    ] as const
+  })
+  const mistakes = files.flatMap(([name, path]): readonly Mistake[] => {
     try {
       accessSync(path, constants.R_OK)
       return []
@@ -271,7 +278,7 @@ function checkFiles({ config }: MergedConfig, file: string | undefined): void {
       const message = missing
         ? `there is no file ${path}`
         : `${basename(path)} cannot be read by this user (${path})`
-      return [{ path: `tls.${name}`, message }]
+      return [{ path: name, message }]
     }
   })
   if (mistakes.length > 0) throw new ConfigError(mistakes, { file })

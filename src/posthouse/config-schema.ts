@@ -12,6 +12,7 @@ import { parseRoute, type Route, routeDestination, type TlsPolicy, tlsPolicies }
 import { defaultLimits, type SmtpServerLimits } from '../server/session.ts'
 
 import type { Config, ConfigContext, HttpListenerConfig, ListenerConfig, TlsConfig } from './config.ts'
+import { acmeDefaults, acmeKeys, acmeSchema, tellAcmeNeeds } from './config-acme.ts'
 import { apiDefaults, apiSchema } from './config-api.ts'
 import { captureDefaults, captureSchema } from './config-capture.ts'
 import {
@@ -60,8 +61,10 @@ export function configDefaults(): Required<Omit<Input.ConfigInput, 'control'>> {
       submissions: '127.0.0.1:2465',
       lmtp: false,
       http: '127.0.0.1:8025',
+      https: false,
     },
     tls: 'self-signed',
+    acme: acmeDefaults,
     domains: { localhost: { accounts: { user: {} } } },
     delivery: { mode: 'capture', port: 25, routes: { '*': 'mx' } },
     capture: captureDefaults,
@@ -114,7 +117,8 @@ function defaultHostname(): string {
 
 /** The sections that are merged key by key, with their keys. */
 export const sectionKeys: Readonly<Record<string, readonly string[]>> = {
-  listeners: ['mx', 'submission', 'submissions', 'lmtp', 'http'],
+  listeners: ['mx', 'submission', 'submissions', 'lmtp', 'http', 'https'],
+  acme: acmeKeys,
   delivery: ['mode', 'port', 'routes'],
   capture: Object.keys(captureDefaults),
   api: Object.keys(apiDefaults),
@@ -160,6 +164,7 @@ function configSchema(context: ConfigContext) {
     dataDir: path(context),
     listeners: listenersSchema(),
     tls: tlsSchema(context),
+    acme: acmeSchema(path(context), context.env),
     domains: domainsSchema(context.env),
     delivery: object({
       mode: choice(['relay', 'capture', 'hold', 'discard']),
@@ -206,9 +211,12 @@ function configSchema(context: ConfigContext) {
     stop: object({ timeout: duration(0, 3_600_000) } satisfies Shape<Input.StopInput>).transform(
       ({ timeout }): Config['stop'] => ({ timeoutMs: timeout }),
     ),
-  } satisfies Shape<Input.ConfigInput>).transform(({ listeners, ...rest }): Config => {
+  } satisfies Shape<Input.ConfigInput>).transform(({ listeners, ...rest }, ctx): Config => {
+    const note = (path: PropertyKey[], message: string): void =>
+      void ctx.issues.push({ code: 'custom', path, message, input: undefined })
+    tellAcmeNeeds({ acme: rest.acme, tls: rest.tls, http: listeners.http, https: listeners.https }, note)
     const { minFreeBytes: _free, receivedMax: _received, ...limits } = rest.limits
-    const { mx, submission, submissions, lmtp, http } = listeners
+    const { mx, submission, submissions, lmtp, http, https } = listeners
     return {
       ...rest,
       listeners: {
@@ -217,6 +225,7 @@ function configSchema(context: ConfigContext) {
         submissions: submissions?.(limits),
         lmtp: lmtp?.(limits),
         http,
+        https,
       },
     }
   })
@@ -264,21 +273,38 @@ function smtpListener(
 const isAddressKind = (input: unknown): boolean =>
   input === true || typeof input === 'string' || typeof input === 'number' || Array.isArray(input)
 
-function httpListener(standard: string): z.ZodType<HttpListenerConfig | undefined> {
-  const options = object({
-    address: z.unknown().optional(),
-    hosts: list(value(parseHostname)).optional(),
-  } satisfies Shape<Input.HttpListenerInput>)
+const httpOptions = {
+  address: z.unknown().optional(),
+  hosts: list(value(parseHostname)).optional(),
+} satisfies Shape<Input.HttpListenerInput>
+
+const redirect = inside<boolean | number>((input, part) =>
+  typeof input === 'boolean' ? input : part(count(1, 65535), input),
+)
+
+function httpListener(standard: string, kind: 'plain' | 'tls'): z.ZodType<HttpListenerConfig | undefined> {
+  const options: z.ZodType<{
+    readonly address?: unknown
+    readonly hosts?: string[] | undefined
+    readonly redirect?: boolean | number | undefined
+  }> =
+    kind === 'tls'
+      ? object(httpOptions)
+      : object({
+          ...httpOptions,
+          redirect: redirect.optional(),
+        } satisfies Shape<Input.PlainHttpListenerInput>)
   return inside((input, part) => {
     if (input === false) return undefined
     if (typeof input !== 'object' || input === null || Array.isArray(input)) {
       if (!isAddressKind(input)) return fail(`must be ${listenerForm}`)
-      return { addresses: addresses(input, standard, part, []), hosts: [] }
+      return { addresses: addresses(input, standard, part, []), hosts: [], redirect: false }
     }
     const read = part(options, input)
     return {
       addresses: addresses(read.address ?? true, standard, part, ['address']),
       hosts: read.hosts ?? [],
+      redirect: read.redirect ?? false,
     }
   })
 }
@@ -289,7 +315,8 @@ function listenersSchema() {
     submission: smtpListener('127.0.0.1:2587'),
     submissions: smtpListener('127.0.0.1:2465'),
     lmtp: smtpListener('127.0.0.1:2424'),
-    http: httpListener('127.0.0.1:8025'),
+    http: httpListener('127.0.0.1:8025', 'plain'),
+    https: httpListener('127.0.0.1:8443', 'tls'),
   } satisfies Shape<Input.ListenersInput>).transform((listeners, ctx) => {
     const taken = new Map<string, string>()
     for (const [name, listener] of Object.entries(listeners)) {
@@ -304,6 +331,11 @@ function listenersSchema() {
         }
         taken.set(key, name)
       }
+    }
+    const { http, https } = listeners
+    if (http?.redirect === true && https === undefined) {
+      const message = 'needs listeners.https, or the port of a server in front that speaks HTTPS'
+      ctx.issues.push({ code: 'custom', path: ['http', 'redirect'], message, input: undefined })
     }
     return listeners
   })
@@ -354,9 +386,9 @@ function tlsSchema(context: ConfigContext): z.ZodType<TlsConfig> {
   return inside((input, read): TlsConfig => {
     if (input === 'self-signed') return { kind: 'self-signed' }
     if (input === false) return { kind: 'off' }
-    if (typeof input !== 'object')
+    if (typeof input !== 'object' || (Array.isArray(input) && input.length === 0))
       return fail("must be 'self-signed', false or { cert: 'file.pem', key: 'file.pem' }")
-    return { kind: 'files', ...read(files, input) }
+    return { kind: 'files', pairs: Array.isArray(input) ? read(list(files), input) : [read(files, input)] }
   })
 }
 

@@ -133,6 +133,7 @@ test('config: forms that mean the same, and what they become', () => {
   assert.deepEqual(config.listeners.http, {
     addresses: [{ address: '127.0.0.1', port: 9999 }],
     hosts: ['mail.example.test'],
+    redirect: false,
   })
   assert.equal(config.domains.length, 1, 'the default domain goes when domains are given')
   assert.equal(config.domains[0]?.name, 'xn--bcher-kva.example')
@@ -149,7 +150,7 @@ test('config: forms that mean the same, and what they become', () => {
   assert.equal(smarthost?.kind === 'smtp' && smarthost.auth?.password, 's3cret-value')
   assert.equal(config.retry.delayNoticeAfterMs, undefined)
   assert.equal(config.relay.tls['*'], 'may')
-  assert.deepEqual(config.tls, { kind: 'files', cert: '/srv/mail/c.pem', key: '/k.pem' })
+  assert.deepEqual(config.tls, { kind: 'files', pairs: [{ cert: '/srv/mail/c.pem', key: '/k.pem' }] })
 })
 
 const mistakes: readonly (readonly [name: string, input: unknown, path: string, says: RegExp])[] = [

@@ -5,6 +5,7 @@ import type { Endpoint } from '../base/connection.ts'
 import type { Route, TlsPolicy } from '../relay/route.ts'
 import type { SmtpServerLimits } from '../server/session.ts'
 
+import type { AcmeConfig } from './config-acme.ts'
 import type { ApiConfig } from './config-api.ts'
 import type { CaptureConfig } from './config-capture.ts'
 import type { DkimConfig, ForwardingConfig, PublishConfig } from './config-dkim.ts'
@@ -33,13 +34,20 @@ export interface HttpListenerConfig {
   readonly addresses: readonly Endpoint[]
   /** Lower-case names that a Host header may carry besides loopback ones. */
   readonly hosts: readonly string[]
+  /** Of listeners.http: others are sent to HTTPS at this port; true: at that of listeners.https. */
+  readonly redirect: boolean | number
 }
 
 export type TlsConfig =
   | { readonly kind: 'self-signed' }
   | { readonly kind: 'off' }
-  /** Absolute paths. */
-  | { readonly kind: 'files'; readonly cert: string; readonly key: string }
+  /** Absolute paths; the first one is shown to those who ask for no name. At least one. */
+  | { readonly kind: 'files'; readonly pairs: readonly CertificateFiles[] }
+
+export interface CertificateFiles {
+  readonly cert: string
+  readonly key: string
+}
 
 export type PasswordConfig =
   | { readonly kind: 'plain'; readonly text: string }
@@ -84,8 +92,11 @@ export interface Config {
     readonly submissions: ListenerConfig | undefined
     readonly lmtp: ListenerConfig | undefined
     readonly http: HttpListenerConfig | undefined
+    readonly https: HttpListenerConfig | undefined
   }
   readonly tls: TlsConfig
+  /** undefined: no authority is asked for certificates. */
+  readonly acme: AcmeConfig | undefined
   readonly domains: readonly DomainConfig[]
   readonly delivery: {
     readonly mode: DeliveryMode

@@ -1,8 +1,6 @@
 // Owns the wiring of what concerns our domains in DNS: the service that operators ask, the change of keys by schedule, and
 // the policy file. Opens nothing; files and URLs are read when somebody asks.
 
-import { readFile } from 'node:fs/promises'
-import { join } from 'node:path'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Resolver } from '../dns/resolver.ts'
@@ -24,6 +22,8 @@ export interface DomainPartsOptions {
   readonly isOurs: (domain: string) => boolean
   /** A resolver that remembers nothing from before. */
   readonly resolver: () => Resolver
+  /** PEM of what our listeners show; undefined: TLS is off. */
+  readonly certificate: () => string | undefined
 }
 
 export interface DomainParts {
@@ -39,7 +39,7 @@ export function createDomainParts(options: DomainPartsOptions): DomainParts {
     ...options,
     rotation,
     fetchText: (url, signal) => fetchText(url, signal, config.api.allowPrivateUrls),
-    certificate: () => readCertificate(config),
+    certificate: async () => options.certificate(),
   })
   return { domainDns, rotation, stsPolicy: (host) => stsPolicyFor(host, options) }
 }
@@ -52,13 +52,4 @@ async function fetchText(url: string, signal: AbortSignal, allowPrivate: boolean
   const chunks: Uint8Array[] = []
   for await (const chunk of body) chunks.push(chunk)
   return Buffer.concat(chunks).toString('utf8')
-}
-
-async function readCertificate({ tls, dataDir }: Config): Promise<string | undefined> {
-  if (tls.kind === 'off') return undefined
-  try {
-    return await readFile(tls.kind === 'files' ? tls.cert : join(dataDir, 'tls', 'cert.pem'), 'utf8')
-  } catch {
-    return undefined
-  }
 }

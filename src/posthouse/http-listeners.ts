@@ -7,11 +7,13 @@ import type { Log } from '../base/log.ts'
 import type { ControlApi } from '../http/control-api.ts'
 import type { MetricsRegistry } from '../http/metrics.ts'
 import type { PublicApi } from '../http/public-api.ts'
+import type { ChallengeSource } from '../http/routes-acme-challenge.ts'
 import type { StsPolicySource } from '../http/routes-domain-dns-sts.ts'
 import type { DomainDns } from '../http/routes-domain-dns-types.ts'
-import { createHttpServer, type HttpServer } from '../http/server.ts'
-
-import type { Config } from './config.ts'
+import { createHttpServer, type HttpServer, type HttpServerOptions } from '../http/server.ts'
+import { createHttpsServer } from '../net/https-server.ts'
+import type { Certificates } from './certificates.ts'
+import type { Config, HttpListenerConfig } from './config.ts'
 import { openControlSocket, removeControlFile, writeControlFile } from './control-socket.ts'
 
 /** A port cannot be had; `message` names the key. */
@@ -56,12 +58,17 @@ export interface HttpListenersOptions {
   readonly api?: PublicApi | undefined
   readonly domainDns?: DomainDns | undefined
   readonly stsPolicy?: StsPolicySource | undefined
+  /** For listeners.https; undefined: TLS is off. */
+  readonly certificates?: Certificates | undefined
+  readonly challenge?: ChallengeSource | undefined
 }
 
 export interface HttpListeners {
   readonly controlSocket: string
   /** Where the public listener is; empty when it is off. */
   readonly endpoints: readonly Endpoint[]
+  /** The same for the one with TLS. */
+  readonly secureEndpoints?: readonly Endpoint[]
   /** Closes both and removes control.json. */
   close(): Promise<void>
 }
@@ -70,31 +77,56 @@ export interface HttpListeners {
 export async function openHttpListeners(options: HttpListenersOptions): Promise<HttpListeners> {
   const { config, clock } = options
   const { app, metrics, log, api, domainDns, stsPolicy } = options
+  const { http, https } = config.listeners
   const opened: HttpServer[] = []
   const endpoints: Endpoint[] = []
+  const secureEndpoints: Endpoint[] = []
+  const open = async (
+    key: string,
+    endpoint: Endpoint,
+    some: Partial<HttpServerOptions>,
+  ): Promise<Endpoint> => {
+    const server = createHttpServer({
+      app,
+      metrics,
+      log,
+      clock,
+      scope: 'public',
+      ...(api !== undefined && { api }),
+      ...(stsPolicy !== undefined && { stsPolicy }),
+      ...some,
+    })
+    opened.push(server)
+    return server.listen(endpoint).catch((cause: unknown) => {
+      throw new ListenError(key, endpoint, cause)
+    })
+  }
+  const onFailure = (error: Error, remoteAddress: string | undefined): void =>
+    log.debug({ remoteAddress, cause: error.message }, 'TLS handshake failed')
   const closeAll = async (): Promise<void> => {
     await Promise.all(opened.map((server) => server.close()))
   }
   try {
-    for (const endpoint of config.listeners.http?.addresses ?? []) {
-      const hosts = [config.hostname, ...(config.listeners.http?.hosts ?? [])]
-      const server = createHttpServer({
-        app,
-        metrics,
-        log,
-        clock,
-        scope: 'public',
-        hosts,
-        ...(api !== undefined && { api }),
-        ...(stsPolicy !== undefined && { stsPolicy }),
-      })
-      opened.push(server)
+    const { certificates, challenge } = options
+    if (https !== undefined && certificates !== undefined)
+      for (const endpoint of https.addresses)
+        secureEndpoints.push(
+          await open('listeners.https', endpoint, {
+            hosts: [config.hostname, ...https.hosts],
+            secured: (handler) => createHttpsServer({ contexts: certificates.contexts, handler, onFailure }),
+            // RFC 6797 section 8.3: the promise is for all ports of a name, and would take a plain console away.
+            mayPromiseHttps: (host) => isPlainForFew(http) && certificates.isTrustedFor(host),
+          }),
+        )
+    const redirectPort = http?.redirect === true ? secureEndpoints[0]?.port : http?.redirect || undefined
+    for (const endpoint of http?.addresses ?? [])
       endpoints.push(
-        await server.listen(endpoint).catch((cause: unknown) => {
-          throw new ListenError('listeners.http', endpoint, cause)
+        await open('listeners.http', endpoint, {
+          hosts: [config.hostname, ...(http?.hosts ?? [])],
+          ...(challenge !== undefined && { challenge }),
+          ...(redirectPort !== undefined && { redirectPort }),
         }),
       )
-    }
     const controlSocket = await openControlSocket(
       { dataDir: config.dataDir, socket: config.control.socket },
       async (path) => {
@@ -120,6 +152,7 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
     return {
       controlSocket,
       endpoints,
+      secureEndpoints,
       async close() {
         await api?.close()
         await closeAll()
@@ -131,3 +164,9 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
     throw error
   }
 }
+
+/** Nothing of it is for others: they are sent on, or cannot come. */
+const isPlainForFew = (http: HttpListenerConfig | undefined): boolean =>
+  http === undefined ||
+  http.redirect !== false ||
+  http.addresses.every(({ address }) => address === '::1' || address.startsWith('127.'))

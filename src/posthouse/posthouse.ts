@@ -22,14 +22,12 @@ import { createMetrics, type MetricsRegistry } from '../http/metrics.ts'
 import { createPublicApi, type PublicApi } from '../http/public-api.ts'
 import { Traffic } from '../http/traffic.ts'
 import { webhookKinds } from '../http/webhooks.ts'
-import { makeSelfSigned } from '../net/certificate.ts'
 import { createDialer } from '../net/dial.ts'
 import { createDnsClient } from '../net/dns-client.ts'
 import { formatEndpoint } from '../net/endpoint.ts'
 import { ListenFailure, listen } from '../net/listen.ts'
 import { realClock } from '../net/real-clock.ts'
 import { realRandom } from '../net/real-random.ts'
-import { createSecureContextHolder, type SecureContextHolder } from '../net/secure-context.ts'
 import { createAuthThrottle } from '../policy/auth-throttle.ts'
 import { FaultPlan } from '../policy/fault-plan.ts'
 import type { ListenerKind } from '../policy/relay-decision.ts'
@@ -56,6 +54,7 @@ import type { BodyWriter, Store } from '../store/store.ts'
 import { Accounts } from './accounts.ts'
 import { createApiParts, createPost } from './api-parts.ts'
 import { anyAuthenticator, createAuthenticator } from './authenticator.ts'
+import { Certificates } from './certificates.ts'
 import { type Config, type ConfigEntry, lookupByDomain, type SmtpListenerName } from './config.ts'
 import { checksNothing } from './config-inbound.ts'
 import { readConsole } from './console-folder.ts'
@@ -82,7 +81,6 @@ import { Router } from './router.ts'
 import { Spool } from './spool.ts'
 import { StoredDomains } from './stored-domains.ts'
 import { type Submission, type SubmitReceipt, type SubmitterOptions, submit } from './submit.ts'
-import { type PemPair, readPair, selfSignedPair, watchPair } from './tls-files.ts'
 import { countAccepted, countOutcomes, countRefused } from './traffic-taps.ts'
 import { TransportSecurity } from './transport-security.ts'
 import { version } from './version.ts'
@@ -178,6 +176,8 @@ class PosthouseServer implements Posthouse {
   #faultPlan: FaultPlan | undefined
   #http: HttpListeners | undefined
   #authenticator: Authenticator | undefined
+  /** undefined: TLS is off. */
+  #certificates: Certificates | undefined
   #inbound: InboundRoutes | undefined
   /** undefined: mail that comes in is not checked. */
   #checks: InboundChecks | undefined
@@ -230,7 +230,7 @@ class PosthouseServer implements Posthouse {
     mkdirSync(config.dataDir, { recursive: true, mode: 0o700 })
     const store = await this.#openStore()
     this.#store = store
-    if (hasViews(store) && config.listeners.http !== undefined)
+    if (hasViews(store) && servesHttp(config))
       store.feedKinds(config.capture.anyLogin ? ['*'] : await webhookKinds(store))
     const passwords = createPasswordHasher({ random: this.#random, clock: this.#clock })
     const accounts = new Accounts({
@@ -285,6 +285,7 @@ class PosthouseServer implements Posthouse {
         domains,
         isOurs: (domain) => accounts.directory.isOurs(domain),
         resolver: () => this.#freshResolver(),
+        certificate: () => this.#certificates?.standard.pair.cert,
       })
     const api = this.#createApi(store, accounts, router, { domains, inbound, post, domainParts })
     await api?.start()
@@ -294,6 +295,7 @@ class PosthouseServer implements Posthouse {
       app: this.control,
       domainDns: domainParts?.domainDns,
       stsPolicy: domainParts?.stsPolicy,
+      certificates: this.#certificates,
       metrics: this.#metrics,
       log: this.#log,
       clock: this.#clock,
@@ -326,10 +328,13 @@ class PosthouseServer implements Posthouse {
     },
   ): PublicApi | undefined {
     const { domains, inbound, post, domainParts } = given
-    if (this.#config.listeners.http === undefined || !hasViews(store)) return undefined
+    if (!servesHttp(this.#config) || !hasViews(store)) return undefined
     if (domains === undefined || inbound === undefined) return undefined
     const { config, clock, random, log } = this.#shared()
-    const isReachable = config.listeners.http?.addresses.some(({ address }) => !isLoopback(address))
+    const { http, https } = config.listeners
+    const isReachable = [http, https].some((one) =>
+      one?.addresses.some(({ address }) => !isLoopback(address)),
+    )
     if (config.api.auth === 'open' && isReachable)
       log.warn({}, 'the HTTP API is open: whoever reaches it may do everything')
     const { configFile, configEntries } = this.#deps
@@ -383,7 +388,9 @@ class PosthouseServer implements Posthouse {
     parts: { queue: Queue; passwords: PasswordHasher },
   ): Promise<void> {
     const config = this.#config
-    const tls = await this.#openTls()
+    const tls = await Certificates.open(this.#shared())
+    this.#certificates = tls
+    this.#closers.push(() => tls?.close())
     const ids = createIdSource(this.#clock, this.#random)
     const relayNetworks = parseNetworkList(config.networks.relay)
     const repairNetworks = parseNetworkList(config.networks.repairLineEndings)
@@ -474,7 +481,7 @@ class PosthouseServer implements Posthouse {
         authWithoutTls: listener.insecureAuth || anyLogin,
         requireTlsParameter: true,
         implicitTls,
-        ...(tls !== undefined && { tls: () => tls.current }),
+        ...(tls !== undefined && { tls: () => tls.contexts.current }),
       })
       for (const address of listener.addresses)
         await this.#bind(
@@ -526,26 +533,6 @@ class PosthouseServer implements Posthouse {
   /** The catcher's inbox of who logged in. */
   readonly #inboxOf = (identity: string | undefined): string =>
     this.#config.capture.inboxes === 'login' && identity !== undefined && identity !== '' ? identity : 'INBOX'
-
-  async #openTls(): Promise<SecureContextHolder | undefined> {
-    const { tls, dataDir, hostname } = this.#config
-    switch (tls.kind) {
-      case 'off':
-        return undefined
-      case 'self-signed':
-        return createSecureContextHolder(
-          await selfSignedPair(dataDir, () => makeSelfSigned({ hostname, now: this.#clock.now() })),
-        )
-      case 'files': {
-        const files: PemPair = { cert: tls.cert, key: tls.key }
-        const holder = createSecureContextHolder(await readPair(files))
-        this.#closers.push(
-          watchPair(files, { clock: this.#clock, log: this.#log, use: (pair) => holder.setPem(pair) }),
-        )
-        return holder
-      }
-    }
-  }
 
   #createQueue(store: Store, router: Router, accounts: Accounts): Queue {
     const { config, clock, random, log, metrics } = this.#shared()
@@ -880,7 +867,13 @@ class PosthouseServer implements Posthouse {
       tls: 'none' as const,
       connectionCount: 0,
     }))
-    return [...smtp, ...http]
+    const https = (this.#http?.secureEndpoints ?? []).map((endpoint) => ({
+      name: 'https',
+      ...endpoint,
+      tls: 'implicit' as const,
+      connectionCount: 0,
+    }))
+    return [...smtp, ...http, ...https]
   }
 
   #problems(): readonly string[] {
@@ -940,6 +933,9 @@ const sourceFor =
   (address: string) =>
   (family: 4 | 6): string | undefined =>
     ipVersion(address) === family ? address : undefined
+
+const servesHttp = ({ listeners: { http, https } }: Config): boolean =>
+  http !== undefined || https !== undefined
 
 const isLoopback = (address: string): boolean => address === '::1' || address.startsWith('127.')
 
