@@ -151,3 +151,40 @@ test('authenticate: what the world says cannot break the field', async () => {
   )
   assert.throws(() => new Authentication(options({ authservId: 'a b' })), { name: 'UsageError' })
 })
+
+test('authenticate: a message waits for DNS no more often than its SPF does, one of a known sender once', async () => {
+  const fake = createFakeResolver(world)
+  const waiting: (() => void)[] = []
+  /** Answers together what was asked together. */
+  const later =
+    <T>(ask: (name: string) => Promise<T>) =>
+    async (name: string): Promise<T> => {
+      await new Promise<void>((resolve) => waiting.push(resolve))
+      return ask(name)
+    }
+  const resolver = {
+    a: later(fake.a),
+    aaaa: later(fake.aaaa),
+    mx: later(fake.mx),
+    txt: later(fake.txt),
+    ptr: later(fake.ptr),
+  }
+  const roundsOf = async (): Promise<number> => {
+    let verdicts: Verdicts | undefined
+    const judged = authenticate(signed, options({ resolver })).then((found) => {
+      verdicts = found
+    })
+    let rounds = 0
+    while (verdicts === undefined) {
+      await new Promise(setImmediate)
+      if (waiting.length > 0) rounds++
+      for (const answer of waiting.splice(0)) answer()
+    }
+    await judged
+    assert.equal(words(verdicts), 'pass pass pass none pass')
+    return rounds
+  }
+  // HELO: its record, then the address that `a` names.
+  assert.equal(await roundsOf(), 2)
+  assert.equal(await roundsOf(), 1)
+})

@@ -5,10 +5,11 @@
 import { literalAddress, tryParseDomain } from '../base/domain.ts'
 import { ArcCheck, type ArcReport } from './arc-verify.ts'
 import { formatAuthenticationResults, type MethodProperty, type MethodResult } from './auth-results.ts'
+import { type Author, readAuthor } from './author.ts'
 import { BodyHashes } from './body-hashes.ts'
 import { KeySource } from './dkim-key.ts'
 import { DkimCheck, type DkimReport, type DkimVerifyOptions } from './dkim-verify.ts'
-import { checkDmarc, type DmarcReport } from './dmarc.ts'
+import { askEarly, type DmarcReport, type EarlyRecords, judgeAuthor } from './dmarc.ts'
 import { HeaderBlock } from './header-block.ts'
 import { MessageIntake, type MessageSource, readInto } from './message-intake.ts'
 import { checkSpf, type SpfOptions, type SpfReport } from './spf.ts'
@@ -50,7 +51,8 @@ export class Authentication {
   readonly #spfHelo: Promise<SpfReport> | undefined
   readonly #bodies = new BodyHashes()
   readonly #intake: MessageIntake
-  #header = new HeaderBlock(new Uint8Array())
+  #author: Author = noAuthor
+  #early: EarlyRecords | undefined
   #dkim: DkimCheck | undefined
   #arc: ArcCheck | undefined
 
@@ -71,7 +73,8 @@ export class Authentication {
   }
 
   #begin(header: HeaderBlock): void {
-    this.#header = header
+    this.#author = readAuthor(header)
+    this.#early = askEarly(this.#author, this.#options)
     const keys = new KeySource(this.#options.resolver, this.#options.signal)
     this.#dkim = new DkimCheck(header, this.#bodies, this.#options, keys)
     this.#arc = new ArcCheck(header, this.#bodies, this.#options, keys)
@@ -93,7 +96,13 @@ export class Authentication {
       this.#dkim?.finish() ?? emptyDkim,
       this.#arc?.finish() ?? emptyArc,
     ])
-    const dmarc = await checkDmarc({ header: this.#header, spf, dkim: dkim.signatures, resolver, signal })
+    const dmarc = await judgeAuthor(this.#author, {
+      spf,
+      dkim: dkim.signatures,
+      resolver,
+      signal,
+      early: this.#early,
+    })
     const results = methodResults({ spf, ...(spfHelo !== undefined && { spfHelo }), dkim, arc, dmarc })
     return {
       spf,
@@ -107,6 +116,7 @@ export class Authentication {
   }
 }
 
+const noAuthor = readAuthor(new HeaderBlock(new Uint8Array()))
 const emptyDkim: DkimReport = { result: 'none', signatures: [], signaturesIgnored: 0, fromFieldCount: 0 }
 const emptyArc: ArcReport = { result: 'none', reason: '', temporary: false, sets: [], instances: 0 }
 

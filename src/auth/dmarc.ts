@@ -3,7 +3,8 @@
 // RFC 9989 (tree walk, np=, psd=, t=), RFC 8601 section 2.7.2.
 
 import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js'
-import { type AuthorProblem, readAuthor } from './author.ts'
+import type { DnsAnswer } from '../dns/resolver.ts'
+import { type Author, type AuthorProblem, readAuthor } from './author.ts'
 import type { DkimSignatureResult } from './dkim-verify.ts'
 import type { HeaderBlock } from './header-block.ts'
 import { bridgeResolver, shortText } from './mailauth-resolver.ts'
@@ -62,8 +63,52 @@ const recordCharsMax = 4096
 const questionsMax = 100
 
 /** Never rejects. */
-export async function checkDmarc(options: DmarcOptions): Promise<DmarcReport> {
-  const author = readAuthor(options.header)
+export const checkDmarc = ({ header, ...rest }: DmarcOptions): Promise<DmarcReport> =>
+  judgeAuthor(readAuthor(header), rest)
+
+/** Questions of the tree walk that are under way, by name. */
+export type EarlyRecords = ReadonlyMap<string, Promise<DnsAnswer<string>>>
+
+/** RFC 9989 section 4.10: at most eight names, the first as it is, the others of at most seven labels. */
+const walkLabelsMax = 7
+
+/** Asks all that the walk will ask, at once, as soon as the author is known: later each would wait for the one before. */
+export function askEarly(
+  author: Author,
+  { resolver, signal }: Pick<DmarcOptions, 'resolver' | 'signal'>,
+): EarlyRecords {
+  const asked = new Map<string, Promise<DnsAnswer<string>>>()
+  if (!author.ok) return asked
+  const options = signal === undefined ? {} : { signal }
+  let labels = author.domain.split('.')
+  while (labels.length > 0) {
+    const name = `_dmarc.${labels.join('.')}`
+    if (name.length > 253) return asked
+    const answer = resolver.txt(name, options)
+    // Who needs it hears of its failure.
+    answer.catch(() => undefined)
+    asked.set(name, answer)
+    labels = labels.length > walkLabelsMax ? labels.slice(-walkLabelsMax) : labels.slice(1)
+  }
+  return asked
+}
+
+const withEarly = (resolver: AuthResolver, early: EarlyRecords | undefined): AuthResolver =>
+  early === undefined
+    ? resolver
+    : {
+        a: (name, options) => resolver.a(name, options),
+        aaaa: (name, options) => resolver.aaaa(name, options),
+        mx: (name, options) => resolver.mx(name, options),
+        txt: (name, options) => early.get(name) ?? resolver.txt(name, options),
+        ptr: (name, options) => resolver.ptr(name, options),
+      }
+
+/** The same for an author that was read before, with what was asked early. Never rejects. */
+export async function judgeAuthor(
+  author: Author,
+  options: Omit<DmarcOptions, 'header'> & { readonly early?: EarlyRecords | undefined },
+): Promise<DmarcReport> {
   if (!author.ok)
     return {
       ...nothing,
@@ -100,14 +145,19 @@ const memoryOf = verdictMemories<DmarcReport>()
 
 /** The same for an author's domain that is known (A-labels, lower case). Never rejects. */
 export async function alignDmarc(
-  options: Omit<DmarcOptions, 'header'> & { readonly domain: string; readonly isLenient: boolean },
+  options: Omit<DmarcOptions, 'header'> & {
+    readonly domain: string
+    readonly isLenient: boolean
+    readonly early?: EarlyRecords | undefined
+  },
 ): Promise<DmarcReport> {
-  const { domain, isLenient, resolver, signal } = options
+  const { domain, isLenient, signal } = options
   // Only what passed can align (RFC 9989 section 5.3.4).
   const spfDomain = options.spf?.result === 'pass' ? options.spf.domain : ''
   const dkimDomains = options.dkim.flatMap((one) => (one.result === 'pass' ? [one.domain] : []))
   const key = JSON.stringify([domain, isLenient, spfDomain, ...dkimDomains])
-  const memory = memoryOf(resolver)
+  const memory = memoryOf(options.resolver)
+  const resolver = withEarly(options.resolver, options.early)
   const known = await memory.recall(key, resolver, signal === undefined ? {} : { signal })
   if (known !== undefined) return known
   const trace = new TracedResolver(resolver)
