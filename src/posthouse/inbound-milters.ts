@@ -58,12 +58,17 @@ export class SessionMilters {
     this.#all = options.parts.map((part) => ({ part, session: undefined, greeted: '', isOut: false }))
   }
 
+  get isEmpty(): boolean {
+    return this.#all.length === 0
+  }
+
   /** Up to the first that objects; those that only go on say nothing. */
   async mail(
     reversePath: ReversePath,
     parameters: MailParameters,
     clientName: string | undefined,
   ): Promise<readonly CheckVerdict[]> {
+    if (this.#all.length === 0) return []
     this.#setMacros(reversePath, parameters, clientName)
     for (const one of this.#all) one.isOut = false
     return this.#each('MAIL', async (one, signal) => {

@@ -292,7 +292,10 @@ class MessageSink implements BodySink {
       const writer = this.#options.bodyWriter(this.#id)
       this.#writer = writer
       for (const part of [outcome.top, this.#trace(), outcome.header])
-        if (part.length > 0) await writer.write(part)
+        if (part.length > 0) {
+          const written = writer.write(part)
+          if (written instanceof Promise) await written
+        }
       for await (const piece of outcome.body.pieces()) await writer.write(piece)
       const verdict = await this.#commit({ ...outcome, body: await writer.finish() })
       if (verdict.kind === 'accept') content.taken(outcome)
