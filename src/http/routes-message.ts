@@ -370,7 +370,7 @@ function conversationOf(view: StoredView): TimelineView['conversation'] {
 type Extras = Parameters<typeof toMessageView>[1]
 
 /** The queue is done with it and no mailbox keeps it: what is left to say. */
-function withoutBody(view: StoredView, { id, envelope, tags, metadata }: Extras): MessageView {
+function withoutBody(view: StoredView, { id, envelope, tags, metadata, verdicts }: Extras): MessageView {
   const none: readonly never[] = []
   return {
     id,
@@ -393,6 +393,7 @@ function withoutBody(view: StoredView, { id, envelope, tags, metadata }: Extras)
     links: none,
     defects: none,
     calendars: none,
+    ...(verdicts !== undefined && { verdicts }),
     tags,
     metadata,
   }

@@ -52,6 +52,29 @@ describe('console: message', { skip, timeout: 120_000 }, () => {
     await page.locator('.event .conversation').getByText('MAIL FROM:<orders@shop.test>').waitFor()
   })
 
+  test('verdicts: chips in the head lead to all of them, each with its word and its reason', async (t) => {
+    const { page, complaints } = await openConsole(t, { count: 10 })
+    await page.locator('.mail-row', { hasText: 'Invoice 2026-1187' }).click()
+    const chips = page.getByRole('link', { name: 'All verdicts on this message' })
+    assert.deepEqual(await chips.locator('.badge').allTextContents(), [
+      'SPF softfail',
+      'DKIM pass',
+      'DMARC pass',
+      'Decision quarantine',
+    ])
+    await chips.press('Enter')
+    const list = page.locator('.verdicts > li')
+    await list.first().waitFor()
+    assert.equal(await list.count(), 9)
+    const broken = list.filter({ hasText: 'the body was changed on the way' })
+    assert.match((await broken.textContent()) ?? '', /DKIM.*fail.*list\.example · selector old · rsa-sha256/)
+    assert.equal(await page.locator('.timeline').getByText('Checked').count(), 0)
+    await page.locator('.mail-row', { hasText: 'Your order #48213' }).click()
+    await page.getByText('No results were recorded').waitFor()
+    assert.equal(await page.locator('.verdict-chips').count(), 0)
+    assert.deepEqual(complaints, [])
+  })
+
   test('HTML: phone width, dark as the page inside sees it, remote content only when asked for', async (t) => {
     // Where a colour scheme is emulated, frames see that and not the one of their element.
     const { page } = await openConsole(t, { count: 20, colorScheme: null })

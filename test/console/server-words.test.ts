@@ -22,6 +22,7 @@ import {
   waitingWords,
   zhServer,
 } from '../../web/src/i18n/zh-server.ts'
+import { verdictChecks, verdictWords } from '../../web/src/i18n/zh-verdicts.ts'
 
 const root = join(import.meta.dirname, '../..')
 const source = (path: string): string => readFileSync(join(root, 'src', path), 'utf8')
@@ -129,6 +130,22 @@ test('console: every kind of event of a timeline has a Chinese word and a senten
   assert.equal(zhServer.event({ kind: 'note', data: { text: 'Anything.' } }), undefined)
   assert.equal(zhServer.event({ kind: 'toString', data: {} }), undefined)
   assert.equal(zhServer.eventKind('constructor'), undefined)
+})
+
+test('console: verdicts are said in Chinese, by check and word, with the reasons of others as they are', () => {
+  const data = { check: 'dkim', result: 'fail', reason: 'body hash did not verify' }
+  assert.equal(zhServer.event({ kind: 'check', data }), '已检查 DKIM：未通过（body hash did not verify）。')
+  assert.match(zhServer.event({ kind: 'check', data: { text: 'x: y' } }) ?? '', /x: y/)
+  const table =
+    /\n\| check \| words \|[^]*?\n\n/.exec(readFileSync(join(root, 'docs/inbound.md'), 'utf8'))?.[0] ?? ''
+  const rows = [...table.matchAll(/^\| ((?:`[a-z-]+`(?:, )?)+) \| ([^|]*) \|/gm)]
+  assert.ok(rows.length > 8)
+  for (const [, checks = '', results = ''] of rows) {
+    for (const check of matches(checks, /`([a-z-]+)`/g))
+      assert.match(verdictChecks[check]?.about ?? '', chinese, check)
+    for (const result of matches(results, /`([a-z-]+)`/g))
+      assert.match(verdictWords[result] ?? '', chinese, result)
+  }
 })
 
 test('console: names and replies of an event stand in the sentence word for word', () => {

@@ -48,6 +48,7 @@ interface Draft {
   readonly calendar?: string
   readonly headers?: readonly (readonly [string, string])[]
   readonly remote?: boolean
+  readonly verdicts?: MessageView['verdicts']
 }
 
 const bytes = (text: string): Uint8Array => new TextEncoder().encode(text)
@@ -154,6 +155,53 @@ export const drafts: readonly Draft[] = [
     from: ['Billing', 'billing@app.test'],
     to: ['Finance', 'finance@customer.test'],
     subject: 'Invoice 2026-1187 and the delivery notes of November',
+    verdicts: [
+      { check: 'iprev', result: 'pass', meaning: 'good', tookMs: 14 },
+      {
+        check: 'spf',
+        result: 'softfail',
+        meaning: 'bad',
+        reason: '198.51.100.9 is none of its hosts (~all)',
+        domain: 'paper.example',
+        identity: 'mailfrom',
+        tookMs: 31,
+      },
+      {
+        check: 'dkim',
+        result: 'fail',
+        meaning: 'bad',
+        reason: 'the body was changed on the way',
+        domain: 'list.example',
+        selector: 'old',
+        algorithm: 'rsa-sha256',
+      },
+      {
+        check: 'dkim',
+        result: 'pass',
+        meaning: 'good',
+        domain: 'paper.example',
+        selector: 'mail2026',
+        algorithm: 'ed25519-sha256',
+      },
+      { check: 'dmarc', result: 'pass', meaning: 'good', domain: 'paper.example', policy: 'reject' },
+      { check: 'dnslist', name: 'bl.example.test', result: 'clear', meaning: 'good' },
+      {
+        check: 'milter',
+        name: 'opendkim',
+        result: 'tempfail',
+        meaning: 'error',
+        reason: 'no answer within 5 s',
+      },
+      {
+        check: 'rspamd',
+        result: 'add header',
+        meaning: 'neutral',
+        reason: '6.4 of 15: FORGED_SENDER, MISSING_MID',
+        advice: 'quarantine',
+        tookMs: 120,
+      },
+      { check: 'decision', result: 'quarantine', meaning: 'bad', by: 'rspamd' },
+    ],
     text: 'Please find the invoice and the notes attached.\n',
     html: '<p>Please find the invoice and the notes attached.</p><p><img src="cid:logo@app.test" width="40" height="40" alt="Logo"></p>',
     attachments: [
@@ -377,6 +425,7 @@ export function makeMessage(draft: Draft, number: number, at: number, unread: bo
       listUnsubscribe: { urls: ['https://shop.test/out?u=1'], oneClick: true },
     }),
     calendars: draft.calendar === undefined ? [] : [{ method: 'REQUEST', text: draft.calendar }],
+    ...(draft.verdicts !== undefined && { verdicts: draft.verdicts }),
     tags: summary.tags,
     metadata: draft.tags?.includes('orders') === true ? { orderId: '48213', environment: 'staging' } : {},
   }

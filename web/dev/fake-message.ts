@@ -52,6 +52,12 @@ export function timelineOf({ summary, view }: FakeMessage, queue: FakeQueue): Ti
         text: `Accepted from ${summary.reversePath} for ${summary.recipientCount} recipient.`,
         data: { recipients: summary.recipients, recipientCount: summary.recipientCount },
       },
+      ...(view.verdicts ?? []).map(({ check, name, result, reason }) => ({
+        at: at + 8,
+        kind: 'check',
+        text: `Checked: ${check}: ${result}.`,
+        data: { check, result, ...(name !== undefined && { name }), ...(reason !== undefined && { reason }) },
+      })),
       ...(own.length > 0
         ? []
         : waiting.length > 0

@@ -314,6 +314,33 @@ export const en = {
     sendingNow: 'It goes now',
   },
 
+  verdicts: {
+    all: 'All verdicts on this message',
+    title: 'Verdicts',
+    selector: 'selector',
+    by: (what: string) => `by ${what}`,
+    asksFor: (what: string) => `asks for: ${what}`,
+    identities: { mailfrom: 'envelope sender', helo: 'name in HELO' } as Readonly<Record<string, string>>,
+    /** The words of the checks, where they are not said as they are. */
+    words: {} as Readonly<Record<string, string>>,
+    checks: {
+      spf: { label: 'SPF', about: 'Whether this host may send for the domain.' },
+      dkim: { label: 'DKIM', about: 'Whether a signature of a domain holds.' },
+      arc: { label: 'ARC', about: 'What those who passed it on found.' },
+      dmarc: { label: 'DMARC', about: 'Whether the domain in From stands behind it.' },
+      iprev: { label: 'Reverse name', about: 'Whether the name of the address leads back to it.' },
+      dnslist: { label: 'DNS list', about: 'Whether a list knows the address.' },
+      greylist: { label: 'Greylisting', about: 'Whether the sender came back, as mail servers do.' },
+      'first-time': { label: 'First time', about: 'Whether this sender was here before.' },
+      rate: { label: 'Rate limit', about: 'Whether too much came at once.' },
+      milter: { label: 'Milter', about: 'What a filter said.' },
+      rspamd: { label: 'rspamd', about: 'What the spam filter said.' },
+      clamd: { label: 'ClamAV', about: 'What the virus scanner said.' },
+      policy: { label: 'Own policy', about: 'What the function of the configuration said.' },
+      decision: { label: 'Decision', about: 'What was done in the end.' },
+    } as Readonly<Record<string, { readonly label: string; readonly about: string } | undefined>>,
+  },
+
   checks: {
     intro: 'What mail clients and filters will think of this message.',
     ok: 'Good',

@@ -8,6 +8,7 @@ import type { TimelineKind } from '../../../src/queue/types.ts'
 import type { ServerWords } from './server-words.ts'
 import { checkWords, defectWords } from './zh-checks.ts'
 import { findingWords } from './zh-dns.ts'
+import { verdictChecks, verdictWords } from './zh-verdicts.ts'
 
 type Data = Readonly<Record<string, unknown>>
 
@@ -67,6 +68,13 @@ function delivered({ how, recipient, mailbox, account, host, reply }: Data): str
   return stop(`已投递${behind('到 ', host)}${behind('，对方应答：', reply)}`)
 }
 
+function checked({ text, check, name, result, reason }: Data): string {
+  if (word(check) === '' || word(result) === '') return stop(`已检查${behind('：', text)}`)
+  const what = own(verdictChecks, word(check))?.label ?? word(check)
+  const words = own(verdictWords, word(result)) ?? word(result)
+  return `已检查 ${what}${behind(' ', name)}：${words}${behind('（', reason, '）')}。`
+}
+
 function report({ kind, to, skipped }: Data): string {
   const what = reports[word(kind)]
   if (typeof skipped === 'string')
@@ -78,7 +86,7 @@ export const eventWords: Readonly<Record<TimelineKind, (data: Data) => string | 
   accepted: ({ recipientCount }) =>
     `已接收，${typeof recipientCount === 'number' ? recipientCount : 1} 个收件人。`,
   conversation: () => '已记录 SMTP 对话。',
-  check: ({ text }) => stop(`已检查${behind('：', text)}`),
+  check: checked,
   queued: () => '已放入队列。',
   attempt: ({ host, reply }) => stop(`尝试投递${behind('到 ', host)}${behind('：', reply)}`),
   delivered,

@@ -3,6 +3,7 @@
 import { formatNumber } from './format.ts'
 import type { Dictionary } from './text.ts'
 import { zhServer } from './zh-server.ts'
+import { verdictChecks, verdictWords } from './zh-verdicts.ts'
 
 const n = formatNumber
 
@@ -301,6 +302,17 @@ export const zh: Dictionary = {
     keep: '保留',
     cancelled: (count, busy) => `已为 ${n(count)} 个收件人取消${busy > 0 ? `；${n(busy)} 个已在投递中` : ''}`,
     sendingNow: '正在发送',
+  },
+
+  verdicts: {
+    all: '这封邮件的所有检查结果',
+    title: '检查结果',
+    selector: '选择器',
+    by: (what) => `依据：${what}`,
+    asksFor: (what) => `要求：${what}`,
+    identities: { mailfrom: '信封发件人', helo: 'HELO 名称' },
+    words: verdictWords,
+    checks: verdictChecks,
   },
 
   checks: {

@@ -10,6 +10,7 @@ import { text } from '../i18n/text.ts'
 import { Badge, Failure, Skeleton } from '../ui/parts.tsx'
 import { Scheduled } from './scheduled.tsx'
 import { Timeline } from './timeline.tsx'
+import { VerdictList } from './verdicts.tsx'
 
 export function JourneyView(props: { readonly message: MessageView }): JSX.Element {
   const { message } = props
@@ -34,7 +35,7 @@ export function JourneyView(props: { readonly message: MessageView }): JSX.Eleme
       <Scheduled id={message.id} timeline={timeline} reload={found.reload} />
       <section class="stack">
         <h2>{t.timeline}</h2>
-        <Timeline timeline={timeline} />
+        <Timeline timeline={timeline} hasVerdicts={message.verdicts !== undefined} />
       </section>
       {timeline.deliveries.length > 0 && (
         <section class="stack">
@@ -61,8 +62,12 @@ export function JourneyView(props: { readonly message: MessageView }): JSX.Eleme
         </section>
       )}
       <section class="stack">
-        <h2>{t.authentication}</h2>
-        <Authentication message={message} />
+        <h2>{message.verdicts === undefined ? t.authentication : text().verdicts.title}</h2>
+        {message.verdicts === undefined ? (
+          <Authentication message={message} />
+        ) : (
+          <VerdictList verdicts={message.verdicts} />
+        )}
       </section>
       {Object.keys(timeline.origin).length > 0 && (
         <section class="stack">

@@ -21,6 +21,7 @@ import { findCode } from './find-code.ts'
 import { HtmlView } from './html-view.tsx'
 import { openRelease, ReleaseHost } from './release.tsx'
 import { TextView } from './text-view.tsx'
+import { VerdictChips } from './verdicts.tsx'
 import './message.css'
 
 export type ViewId =
@@ -293,6 +294,7 @@ function Head(props: { readonly message: Message; readonly summary: MailSummary 
           </button>
         </div>
       </div>
+      <VerdictChips message={message} />
       {(tags.length > 0 || code !== undefined) && (
         <div class="row wrap">
           {code !== undefined && <CodeChip code={code} />}

@@ -21,12 +21,18 @@ const tones: Readonly<Record<string, Tone>> = {
   expired: 'bad',
 }
 
-export function Timeline(props: { readonly timeline: TimelineView }): JSX.Element {
+/** `hasVerdicts`: what checks found stands in a list of its own. */
+export function Timeline(props: {
+  readonly timeline: TimelineView
+  readonly hasVerdicts: boolean
+}): JSX.Element {
+  const { timeline, hasVerdicts } = props
+  const isVerdict = ({ kind, data }: Event): boolean => kind === 'check' && typeof data.check === 'string'
   return (
     <ol class="timeline">
-      {props.timeline.events.map((event, at) => (
-        <Entry key={at} event={event} />
-      ))}
+      {timeline.events.map((event, at) =>
+        hasVerdicts && isVerdict(event) ? null : <Entry key={at} event={event} />,
+      )}
     </ol>
   )
 }
