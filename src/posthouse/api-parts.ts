@@ -119,10 +119,11 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
     accounts: () => accounts.list().map((account) => ({ ...account, role: roleOf(account.name) })),
     configView: () => ({
       ...(options.configFile !== undefined && { file: options.configFile }),
-      items: explainConfig(options.entries).map(({ path, value, source }) => ({
+      items: explainConfig(options.entries).map(({ path, value, source, help }) => ({
         key: path,
         value,
         source: source === 'env' ? 'environment' : source,
+        ...(help !== undefined && { help }),
       })),
     }),
     checks: checkMessage,

@@ -3,6 +3,7 @@
 import { maskRoute } from '../relay/route.ts'
 
 import type { ConfigEntry } from './config.ts'
+import { helpOf } from './config-help.ts'
 import { inboundSecret } from './config-inbound.ts'
 import { formatPath } from './config-mistake.ts'
 import { isRecord } from './config-values.ts'
@@ -15,6 +16,8 @@ export interface ExplainedValue {
   readonly source: ConfigEntry['source']
   /** The variable or flag. */
   readonly name?: string
+  /** What the key is for, a sentence or two. */
+  readonly help?: string
 }
 
 const hidden = '******'
@@ -30,9 +33,11 @@ function leaves(
   keys: readonly string[],
   value: unknown,
   depth: number,
-): readonly { path: string; value: unknown }[] {
-  if (!isRecord(value) || depth > 4 || Object.keys(value).length === 0)
-    return [{ path: formatPath(keys), value }]
+): readonly { path: string; value: unknown; help?: string }[] {
+  if (!isRecord(value) || depth > 4 || Object.keys(value).length === 0) {
+    const help = helpOf(keys)
+    return [{ path: formatPath(keys), value, ...(help !== undefined && { help }) }]
+  }
   return Object.entries(value).flatMap(([key, inner]) => leaves([...keys, key], inner, depth + 1))
 }
 
