@@ -11,6 +11,7 @@ import { FirstTime } from '../policy/first-time.ts'
 import { Greylist } from '../policy/greylist.ts'
 import { RateLimits } from '../policy/rate-limits.ts'
 import { SeenTable, shardCount } from '../policy/seen-table.ts'
+import type { JudgedMessage } from '../reports/dmarc-tally.ts'
 import { Breaker } from '../scan/breaker.ts'
 import { MilterClient } from '../scan/milter-client.ts'
 import type { RspamdPost } from '../scan/rspamd.ts'
@@ -36,6 +37,8 @@ export interface InboundChecksOptions {
   /** networks.relay: trusted, too. */
   readonly relayNetworks: readonly string[]
   readonly messageBytesMax: number
+  /** Told of each message that DMARC judged: refused, or taken and on disk. Must be quick and not throw. */
+  readonly onJudged?: (message: JudgedMessage, header: Buffer) => void
 }
 
 const documentKind = 'inbound-seen'

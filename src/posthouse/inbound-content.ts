@@ -8,6 +8,7 @@ import { tryParseMailbox } from '../base/address.ts'
 import { withinDeadline } from '../policy/deadline.ts'
 import { combineDecisions, type InboundDecision } from '../policy/inbound-decision.ts'
 import type { CheckVerdict } from '../policy/inbound-verdict.ts'
+import type { JudgedMessage } from '../reports/dmarc-tally.ts'
 import type { Breaker } from '../scan/breaker.ts'
 import { askClamd } from '../scan/clamd.ts'
 import { HeaderEdit } from '../scan/header-edit.ts'
@@ -62,6 +63,8 @@ export class InboundContent {
   readonly #session: InboundSession
   readonly #authentication: Authentication | undefined
   readonly #abort = new AbortController()
+  /** What reports tell of it, once it is on disk. */
+  #judged: JudgedMessage | undefined
 
   constructor(session: InboundSession) {
     this.#session = session
@@ -111,10 +114,13 @@ export class InboundContent {
     }
     const { whole, junk } = combineDecisions(decisions)
     const verdicts = [...common, ...ofRecipients]
+    const judged = this.#judgement(input, authenticated, whole)
     if (whole.action === 'refuse' || whole.action === 'defer') {
       session.logRefusal(whole, verdicts, input.id)
+      if (judged !== undefined) checks.options.onJudged?.(judged, input.header)
       return { kind: 'refuse', reply: session.replyTo(whole) }
     }
+    this.#judged = judged
     const discards = verdicts.some((verdict) => verdict.discards === true)
     const reversePath = this.#reversePath(scanned.from)
     if (whole.action === 'accept' && !discards && checks.firstTime !== undefined && session.isJudged)
@@ -136,6 +142,7 @@ export class InboundContent {
   taken(outcome: Extract<ContentOutcome, { kind: 'take' }>): void {
     const { checks, info, reversePath, isJudged } = this.#session
     if (!isJudged) return
+    if (this.#judged !== undefined) checks.options.onJudged?.(this.#judged, outcome.header)
     const sender = reversePath?.text ?? ''
     for (const { address, junk } of outcome.recipients)
       if (junk !== true)
@@ -145,6 +152,30 @@ export class InboundContent {
           recipient: address.text,
         })
     if (outcome.recipients.some(({ junk }) => junk !== true)) checks.firstTime?.passed(sender)
+  }
+
+  /** undefined: nobody is told of it, or it comes again and is told of then. */
+  #judgement(
+    { recipients }: ContentInput,
+    {
+      report,
+      verdicts,
+    }: { readonly report: Verdicts | undefined; readonly verdicts: readonly CheckVerdict[] },
+    { action, by }: InboundDecision,
+  ): JudgedMessage | undefined {
+    const { checks, info, reversePath } = this.#session
+    if (report === undefined || action === 'defer' || checks.options.onJudged === undefined) return undefined
+    const advice = verdicts.find(({ check }) => check === 'dmarc')?.advice
+    return {
+      verdicts: report,
+      sourceIp: info.remote.address,
+      envelopeFrom: reversePath?.domain ?? '',
+      recipientDomains: recipients.map(({ address }) => address.domain),
+      action,
+      decidedBy: by,
+      advice: advice === 'defer' ? undefined : advice,
+      at: checks.options.clock.now(),
+    }
   }
 
   /** RFC 8601 section 5: nobody outside speaks in our name. */

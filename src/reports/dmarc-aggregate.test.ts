@@ -130,6 +130,9 @@ describe('parts of mail that may be reports', () => {
     ['text/xml', '', true],
     ['application/gzip', 'a!b!1!2.json.gz', false],
     ['application/tlsrpt+gzip', 'x.json.gz', false],
+    ['application/zip', 'dmarc-20260101.zip', true],
+    ['application/zip', 'photos.zip', false],
+    ['text/xml', 'invoice.xml', false],
     ['text/plain', '', false],
     ['application/octet-stream', 'x.exe', false],
   ] as const)

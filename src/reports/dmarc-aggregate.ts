@@ -108,10 +108,14 @@ const types: ReadonlySet<string> = new Set([
   'application/xml',
 ])
 
-/** By its type, or by its name where the type says nothing. What it really is its octets say. */
+/** What people send each other has such types, too: an attachment with a name is taken where that is one of a report. */
+const namedSo = /^[^!]+![^!]+!\d+!\d+|dmarc|report|aggregate/i
+
+/** By type and name. What it really is its octets say. */
 export function mayBeAggregate({ mediaType, fileName }: Pick<ReportPart, 'mediaType' | 'fileName'>): boolean {
   if (/\.json(?:\.gz)?$/i.test(fileName)) return false
-  return types.has(mediaType) || /\.(?:xml|xml\.gz|gz|zip)$/i.test(fileName)
+  if (fileName === '') return types.has(mediaType)
+  return (types.has(mediaType) || /\.(?:xml|xml\.gz|gz|zip)$/i.test(fileName)) && namedSo.test(fileName)
 }
 
 /** Never rejects. */
