@@ -279,6 +279,14 @@ test('api: sending, as JSON, as it is, in a batch, later, and taken back', async
     items: { waiting: number; held: number; oldestAt: number }[]
   }
   assert.ok(destinations.some(({ waiting, oldestAt }) => waiting > 0 && oldestAt > 0))
+  await call('POST', '/v1/queue/actions', { json: { act: 'hold', filter: { ids: [laterId] } }, status: 200 })
+  const held = (await get('/v1/queue?state=held')).json as {
+    items: { messageId: string; waiting?: { kind: string; heldBy?: string }; explanation: string }[]
+  }
+  const [told] = held.items.filter(({ messageId }) => messageId === laterId)
+  assert.equal(told?.waiting?.kind, 'held')
+  assert.equal(told?.waiting?.heldBy, 'operator')
+  assert.match(told?.explanation ?? '', /operator/)
   const moved = await call('POST', '/v1/queue/actions', {
     json: { act: 'reroute', filter: { ids: [laterId] }, to: 'mx:elsewhere.test' },
   })

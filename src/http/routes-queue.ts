@@ -3,6 +3,7 @@
 
 import { parseDeliveryId } from '../base/id.ts'
 
+import type { QueueListItem } from '../store/store.ts'
 import * as answers from './answers.ts'
 import { type ApiRoute, defined, found, json, route } from './api-route.ts'
 import * as schemas from './api-schemas.ts'
@@ -13,6 +14,10 @@ import type { Services } from './services.ts'
 import { type ExplainContext, toDeliveryView } from './timeline-text.ts'
 
 const tag = 'Queue'
+
+type Events = Parameters<typeof toDeliveryView>[2]
+/** Of one page of the list. */
+const timelinesMax = 200
 
 /** The queue knows no accounts: a token that is bound to one sees its messages' timelines instead. */
 export function wholeServer(principal: Principal): void {
@@ -26,6 +31,16 @@ export function queueRoutes({ parts }: Services): readonly ApiRoute[] {
     const states = new Map((await store.destinations()).map((state) => [state.destination, state]))
     return { now: clock.now(), destinationState: (name) => states.get(name) }
   }
+  /** Of those whose reason stands in their timeline: who holds them, what the other side asked for. */
+  const eventsOf = async (items: readonly QueueListItem[]): Promise<ReadonlyMap<string, Events>> => {
+    const wanted = items.filter(
+      ({ delivery: { state, attemptCount } }) =>
+        state === 'held' || (state === 'waiting' && attemptCount > 0),
+    )
+    const ids = [...new Set(wanted.map(({ message }) => message.id))].slice(0, timelinesMax)
+    const views = await Promise.all(ids.map((id) => store.messageView(id)))
+    return new Map(views.flatMap((view) => (view === undefined ? [] : [[view.message.id, view.events]])))
+  }
   return [
     route({
       method: 'GET',
@@ -38,8 +53,11 @@ export function queueRoutes({ parts }: Services): readonly ApiRoute[] {
       async handle({ query, principal }): Promise<QueueList> {
         wholeServer(principal)
         const [page, told] = await Promise.all([store.queueList(defined(query)), context()])
+        const events = await eventsOf(page.items)
         return {
-          items: page.items.map(({ message, delivery }) => toDeliveryView(message, delivery, [], told)),
+          items: page.items.map(({ message, delivery }) =>
+            toDeliveryView(message, delivery, events.get(message.id) ?? [], told),
+          ),
           ...(page.cursor !== undefined && { cursor: page.cursor }),
         }
       },
