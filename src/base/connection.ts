@@ -109,6 +109,11 @@ export interface DialOptions {
   readonly signal?: AbortSignal
   /** Implicit TLS: the handshake is part of dialing. */
   readonly tls?: ClientTlsOptions
+  /**
+   * The handler is done with what `data` gives when it returns, and keeps none of it: the buffer may be used for the next
+   * bytes. A memory network need not heed it. Default false.
+   */
+  readonly transientData?: boolean
 }
 
 export interface Dialer {

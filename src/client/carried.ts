@@ -22,7 +22,7 @@ export interface CarriedMessage {
   readonly bytes: Uint8Array | undefined
   /** `stream` can be read again. */
   readonly repeatable: boolean
-  stream(signal: AbortSignal): AsyncIterable<Uint8Array>
+  readonly stream: (signal: AbortSignal) => AsyncIterable<Uint8Array>
   readonly ret: 'FULL' | 'HDRS' | undefined
   readonly envid: string | undefined
 }

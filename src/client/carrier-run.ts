@@ -90,13 +90,20 @@ export class Run {
   constructor(message: CarriedMessage | undefined, recipients: readonly CarriedRecipient[]) {
     this.#message = message
     this.#recipients = recipients
-    this.#replies = new Array<RecipientReply | undefined>(recipients.length).fill(undefined)
+    this.#replies = []
+    for (let i = 0; i < recipients.length; i++) this.#replies.push(undefined)
     this.pendingCount = recipients.length
   }
 
   #set(index: number, reply: Omit<RecipientReply, 'recipient'>): void {
     if (this.#replies[index] !== undefined) return
     this.#replies[index] = { recipient: this.#recipients[index]?.name ?? '', ...reply }
+    this.pendingCount--
+  }
+
+  #settle(index: number, result: RecipientResult, host: string, signal: AbortSignal): void {
+    if (this.#replies[index] !== undefined) return
+    this.#replies[index] = replyOf(result, this.#recipients[index]?.name ?? '', host, signal)
     this.pendingCount--
   }
 
@@ -140,29 +147,21 @@ export class Run {
       }
       if (ascii !== text) anyUtf8 = true
       indices.push(i)
-      recipients.push({
-        path,
-        ...(notify !== undefined && { notify }),
-        ...(orcpt !== undefined && { orcpt }),
-      })
+      recipients.push({ path, notify, orcpt })
     }
     if (indices.length === 0) return undefined
+    const { from, needs8bit, sizeBytes, ret, envid, bytes, stream, repeatable } = message
     const transaction: Transaction = {
-      reversePath: smtputf8 ? message.from.text : (message.from.ascii ?? ''),
+      reversePath: smtputf8 ? from.text : (from.ascii ?? ''),
       recipients,
       smtputf8: anyUtf8 && smtputf8,
-      body8bit: message.needs8bit,
-      sizeBytes: message.sizeBytes,
-      ...(message.ret !== undefined && { ret: message.ret }),
-      ...(message.envid !== undefined && { envid: message.envid }),
-      ...(message.bytes !== undefined && { body: message.bytes }),
+      body8bit: needs8bit,
+      sizeBytes,
+      ret,
+      envid,
+      body: bytes,
     }
-    return {
-      indices,
-      transaction,
-      stream: (signal) => message.stream(signal),
-      whole: message.bytes !== undefined || message.repeatable,
-    }
+    return { indices, transaction, stream, whole: bytes !== undefined || repeatable }
   }
 
   settle(
@@ -184,7 +183,7 @@ export class Run {
         (this.#message.bytes !== undefined || this.#message.repeatable)
       )
         continue // the next transaction takes them
-      this.#set(indices[i] as number, replyOf(one, host, signal))
+      this.#settle(indices[i] as number, one, host, signal)
     }
     if (!allAccepted) this.#transcript = session.transcript()
   }
@@ -223,12 +222,14 @@ export class Run {
 
 function replyOf(
   result: RecipientResult,
+  recipient: string,
   host: string,
   signal: AbortSignal,
-): Omit<RecipientReply, 'recipient'> {
+): RecipientReply {
   switch (result.kind) {
     case 'accepted':
       return {
+        recipient,
         status: 'accepted',
         reply: result.reply,
         text: describeReply(result.reply),
@@ -240,6 +241,7 @@ function replyOf(
       const status = result.reply.code < 500 ? 'pending' : 'rejected'
       const phase = stagePhases[result.stage]
       return {
+        recipient,
         status,
         reply: result.reply,
         text: describeReply(result.reply),
@@ -250,6 +252,7 @@ function replyOf(
     }
     case 'broken':
       return {
+        recipient,
         status: 'pending',
         text: result.reason,
         phase: stagePhases[result.stage],

@@ -67,6 +67,8 @@ interface Lane {
   open: Open[]
 }
 
+const isOpen = ({ session, holder }: Open): boolean => holder.inside && session.nextUsable
+
 export class Carrier {
   readonly pool: SessionPool
   readonly #options: CarrierOptions
@@ -85,7 +87,7 @@ export class Carrier {
   }
 
   /** Waits for its turn. Never rejects for what the peer, the network or the signal does. */
-  async carry(
+  carry(
     destination: Destination,
     message: CarriedMessage,
     recipients: readonly CarriedRecipient[],
@@ -94,20 +96,13 @@ export class Carrier {
     const run = new Run(message, recipients)
     const lane = this.#laneOf(destination.key)
     const visit: Visit = { lane, destination, run, signal, inside: false, begun: undefined }
-    if (!this.#behind(visit)) {
-      try {
-        const turn = lane.turns.enter(signal, (open) => this.#takeOver(visit, open))
-        if (turn !== undefined) await turn
-      } catch (cause) {
-        return run.end(stopped('wait', signal, cause))
-      }
-      visit.inside = true
-    }
-    try {
-      return await this.#carry(visit)
-    } finally {
-      this.#leave(visit)
-    }
+    if (this.#behind(visit)) return this.#carry(visit)
+    const turn = lane.turns.enter(signal, (open) => this.#takeOver(visit, open))
+    if (turn === undefined) return this.#carry(visit)
+    return turn.then(
+      () => this.#carry(visit),
+      (cause: unknown) => run.end(stopped('wait', signal, cause)),
+    )
   }
 
   /** Opens a session, or takes an open one, and keeps it for the next message. */
@@ -156,55 +151,61 @@ export class Carrier {
     if (lane.turns.insideCount === 0 && this.#lanes.get(lane.key) === lane) this.#lanes.delete(lane.key)
   }
 
+  /** Who has a place now, and leaves it in the end. */
   async #carry(visit: Visit): Promise<Carried> {
     const { destination, run, signal } = visit
+    visit.inside = true
     let search: Search | undefined
     let mayReuse = true
-    while (run.pendingCount > 0) {
-      let { begun } = visit
-      visit.begun = undefined
-      if (begun === undefined) {
-        if (signal.aborted) return run.end(stopped('wait', signal, signal.reason))
-        const idle = mayReuse ? this.pool.take(destination.key) : undefined
-        const slot = idle === undefined ? this.#slot(destination.key) : undefined
-        if (idle === undefined && slot === undefined) {
-          await this.#change(destination.key, signal)
-          continue
-        }
-        search ??= newSearch()
-        const lease =
-          idle === undefined
-            ? await this.#connect(destination, search, slot as Slot, signal)
-            : { session: idle, reused: true }
-        if ('phase' in lease) return run.end(lease)
-        begun = this.#begin(visit, lease, false)
+    try {
+      while (run.pendingCount > 0) {
+        let { begun } = visit
+        visit.begun = undefined
         if (begun === undefined) {
-          this.pool.put(destination.key, lease.session)
+          if (signal.aborted) return run.end(stopped('wait', signal, signal.reason))
+          const idle = mayReuse ? this.pool.take(destination.key) : undefined
+          const slot = idle === undefined ? this.#slot(destination.key) : undefined
+          if (idle === undefined && slot === undefined) {
+            await this.#change(destination.key, signal)
+            continue
+          }
+          search ??= newSearch()
+          const lease =
+            idle === undefined
+              ? await this.#connect(destination, search, slot as Slot, signal)
+              : { session: idle, reused: true }
+          if ('phase' in lease) return run.end(lease)
+          begun = this.#begin(visit, lease.session, lease.reused, false)
+          if (begun === undefined) {
+            this.pool.put(destination.key, lease.session)
+            continue
+          }
+        }
+        const { session, reused, batch } = begun
+        const result = await begun.sent
+        if (session.usable) this.pool.put(destination.key, session)
+        if (!signal.aborted && reused && isUntaken(result) && (batch.whole || !isBegun(result))) {
+          // The idle connection was dead, or died on the way: the next one is new.
+          mayReuse = false
           continue
         }
+        if (!signal.aborted && !reused && isUntouched(result)) {
+          search ??= newSearch()
+          search.last = troubleOf(result, session, signal)
+          mayReuse = false
+          continue
+        }
+        run.settle(batch.indices, result, session, signal)
+        mayReuse = true
       }
-      const { session, reused, batch } = begun
-      const result = await begun.sent
-      if (session.usable) this.pool.put(destination.key, session)
-      if (!signal.aborted && reused && isUntaken(result) && (batch.whole || !isBegun(result))) {
-        // The idle connection was dead, or died on the way: the next one is new.
-        mayReuse = false
-        continue
-      }
-      if (!signal.aborted && !reused && isUntouched(result)) {
-        search ??= newSearch()
-        search.last = troubleOf(result, session, signal)
-        mayReuse = false
-        continue
-      }
-      run.settle(batch.indices, result, session, signal)
-      mayReuse = true
+      return run.end(undefined)
+    } finally {
+      this.#leave(visit)
     }
-    return run.end(undefined)
   }
 
   /** Undefined: this session can serve nobody who is left. `behind`: another message's answer is awaited first. */
-  #begin(visit: Visit, { session, reused }: Lease, behind: boolean): Begun | undefined {
+  #begin(visit: Visit, session: ClientSession, reused: boolean, behind: boolean): Begun | undefined {
     const batch = visit.run.batch(session)
     if (batch === undefined) return undefined
     const { transaction, stream } = batch
@@ -235,20 +236,20 @@ export class Carrier {
   #behind(visit: Visit): boolean {
     const { open, turns } = visit.lane
     if (open.length === 0) return false
-    visit.lane.open = open.filter((one) => one.holder.inside && one.session.nextUsable)
+    if (open.length > 1) visit.lane.open = open.filter(isOpen)
     const full = turns.insideCount >= this.#options.connectionsMax
     const first = visit.lane.open[0]
     if (first === undefined || !full || turns.waitingCount > 0 || visit.signal.aborted) return false
     if (!this.#takeOver(visit, first)) return false
     visit.lane.open.shift()
-    visit.inside = true
     return true
   }
 
   /** The place goes with the session. */
-  #takeOver(visit: Visit, { session, holder }: Open): boolean {
-    if (!holder.inside || !session.nextUsable) return false
-    visit.begun = this.#begin(visit, { session, reused: true }, true)
+  #takeOver(visit: Visit, open: Open): boolean {
+    if (!isOpen(open)) return false
+    const { session, holder } = open
+    visit.begun = this.#begin(visit, session, true, true)
     if (visit.begun === undefined) return false
     holder.inside = false
     return true

@@ -156,31 +156,35 @@ class OpenMailer implements Mailer {
     const prepared = this.#prepare(message, options)
     // What can be wrong with the call is known by now: from here on it is under way until it is settled.
     const limit = startLimit(options, this.#clock)
+    const { signal } = limit
     this.underwayCount++
     try {
-      return await this.#send(prepared, limit.signal)
+      const turn = this.#rate?.enter(signal)
+      if (turn !== undefined) await this.#itsTurn(turn, signal)
+      const { composed, from, recipients, sign } = prepared
+      const { messageId } = composed
+      const source =
+        sign === undefined
+          ? new MailerSource(composed, undefined)
+          : await this.#signed(sign, composed, signal)
+      const envelope = { from: from.text, to: namesOf(recipients) }
+      if (this.kind === 'capture') return await this.#capture(source, messageId, envelope, signal)
+      const carried = await this.#carry(this.#message(prepared, source), recipients, signal)
+      for (const one of carried.replies)
+        if (one.status === 'accepted') return summarize(messageId, envelope, carried.replies)
+      throw failureOf(this.#settings, carried, source.error)
     } finally {
       limit.done()
       this.#leave()
     }
   }
 
-  async #send(prepared: Prepared, signal: AbortSignal): Promise<SendResult> {
-    const { composed, from, recipients, sign } = prepared
+  async #itsTurn(turn: Promise<void>, signal: AbortSignal): Promise<void> {
     try {
-      const turn = this.#rate?.enter(signal)
-      if (turn !== undefined) await turn
+      await turn
     } catch {
       throw this.#stopped('wait', 'stopped while waiting for its turn', signal)
     }
-    const source =
-      sign === undefined ? new MailerSource(composed, undefined) : await this.#signed(sign, composed, signal)
-    const envelope = { from: from.text, to: recipients.map((one) => one.name) }
-    if (this.kind === 'capture') return await this.#capture(source, composed.messageId, envelope, signal)
-    const carried = await this.#carry(this.#message(prepared, source), recipients, signal)
-    for (const one of carried.replies)
-      if (one.status === 'accepted') return summarize(composed.messageId, envelope, carried.replies)
-    throw failureOf(this.#settings, carried, source.error)
   }
 
   // Before
@@ -191,19 +195,14 @@ class OpenMailer implements Mailer {
     const { from, to } = composed.envelope
     if (to.length === 0) throw new UsageError('to', 'nobody is named in to, cc, bcc or envelope.to')
     const { notify, ret, envid, withOriginal } = readDsn(options.dsn)
-    return {
-      composed,
-      from: carriedPath(from ?? ''),
-      recipients: to.map((name) => ({
-        name,
-        ...carriedPath(name),
-        notify,
-        orcpt: withOriginal ? `${nonAscii.test(name) ? 'utf-8' : 'rfc822'};${name}` : undefined,
-      })),
-      ret,
-      envid,
-      sign: this.#signerOf(options.dkim),
+    const recipients: CarriedRecipient[] = []
+    for (const name of to) {
+      const { text, ascii } = carriedPath(name)
+      const orcpt = withOriginal ? `${nonAscii.test(name) ? 'utf-8' : 'rfc822'};${name}` : undefined
+      recipients.push({ name, text, ascii, notify, orcpt })
     }
+    const sign = this.#signerOf(options.dkim)
+    return { composed, from: carriedPath(from ?? ''), recipients, ret, envid, sign }
   }
 
   #compose(message: MessageInput, { envelope }: SendOptions): ComposedMessage {
@@ -402,6 +401,12 @@ class OpenMailer implements Mailer {
   [Symbol.asyncDispose](): Promise<void> {
     return this.close()
   }
+}
+
+function namesOf(recipients: readonly CarriedRecipient[]): readonly string[] {
+  const names: string[] = []
+  for (const one of recipients) names.push(one.name)
+  return names
 }
 
 /** `text` is a mailbox ready for the wire, or '' (the null reverse-path). */

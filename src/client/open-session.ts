@@ -41,6 +41,7 @@ async function openOnce(options: OpenOptions, signal: AbortSignal, plain: boolea
       port: options.port,
       timeoutMs: timeouts.connect,
       signal: abort,
+      transientData: true,
       ...(options.localAddress !== undefined && { localAddress: options.localAddress }),
       ...(options.implicitTls === true && { tls: clientTls(options, timeouts) }),
     })

@@ -6,6 +6,7 @@ import type { Clock } from '../base/clock.ts'
 import { UsageError } from '../base/usage-error.ts'
 import type { EnvelopeInput } from '../message/message-input.ts'
 import type { Notify } from '../smtp/envelope.ts'
+import { neverAborted } from './abort-fan.ts'
 import { DeadlineReached } from './carried.ts'
 import type { DkimOptions } from './dkim-options.ts'
 import { aFlag, aRecord, aText, checkFields, isRecord } from './option-checks.ts'
@@ -42,8 +43,7 @@ export interface Limit {
   done(): void
 }
 
-const never = new AbortController().signal
-const unlimited: Limit = { signal: never, done: () => {} }
+const unlimited: Limit = { signal: neverAborted, done: () => {} }
 /** 2000-01-01. A smaller number is a span that was meant for `timeoutMs`. */
 const instantMin = 946_684_800_000
 

@@ -13,15 +13,18 @@ import { AbortFan } from './abort-fan.ts'
 import { clientTls, type OpenOptions, type OpenResult, type SessionTimeouts } from './session-options.ts'
 
 const fan = new AbortFan()
+const nothing = (): void => {}
 
 /** Where the body comes from when the transaction does not hold it. */
 export type BodyStream = (signal: AbortSignal) => AsyncIterable<Uint8Array>
 
 /** A transaction that was begun, and who waits for its result. */
 interface Waiting {
+  readonly transaction: Transaction
   readonly stream: BodyStream | undefined
-  readonly finish: (result: TransactionResult) => void
-  abandoned?: boolean
+  readonly resolve: (result: TransactionResult) => void
+  stopWatching: () => void
+  abandoned: boolean
 }
 
 /** One connection. Modes: opening, ready (`usable`), sending, leaving (QUIT said), gone. */
@@ -54,8 +57,8 @@ export class ClientSession implements ConnectionHandler {
   #seenWait: ClientWait | undefined
   #seenReplyCount = -1
   #opened: ((result: OpenResult) => void) | undefined
-  #finished: ((result: TransactionResult) => void) | undefined
-  #stream: BodyStream | undefined
+  /** Of the transaction under way. */
+  #current: Waiting | undefined
   /** Of the transaction that was begun behind the one under way. */
   #next: Waiting | undefined
   #streamAbort: AbortController | undefined
@@ -141,17 +144,9 @@ export class ClientSession implements ConnectionHandler {
     stream: BodyStream | undefined,
     signal: AbortSignal,
   ): Promise<TransactionResult> {
-    assert(this.usable && this.#finished === undefined, 'one transaction at a time')
+    assert(this.usable && this.#current === undefined, 'one transaction at a time')
     return new Promise((resolve) => {
-      const stopWatching = fan.add(signal, () => this.#fail('aborted', 'stopped'))
-      this.transactionCount++
-      this.#take({
-        stream,
-        finish: (result) => {
-          stopWatching()
-          resolve(result)
-        },
-      })
+      this.#current = this.#await(transaction, stream, signal, resolve)
       this.#machine.begin(transaction)
       this.#turn()
     })
@@ -173,36 +168,36 @@ export class ClientSession implements ConnectionHandler {
   ): Promise<TransactionResult> {
     assert(this.nextUsable && this.#next === undefined, 'one transaction behind another')
     return new Promise((resolve) => {
-      const waiting: Waiting = {
-        stream,
-        finish: (result) => {
-          stopWatching()
-          resolve(result)
-        },
-      }
-      const stopWatching = fan.add(signal, () => {
-        if (this.#next !== waiting) return this.#fail('aborted', 'stopped')
-        waiting.abandoned = true
-        const broken = { kind: 'broken', reason: 'stopped', stage: 'mail', mayHaveDelivered: false } as const
-        waiting.finish({ recipients: transaction.recipients.map(() => broken), answered: false })
-      })
-      this.transactionCount++
-      this.#next = waiting
+      this.#next = this.#await(transaction, stream, signal, resolve)
       this.#machine.beginNext(transaction)
       this.#flush()
       this.#keepTime()
     })
   }
 
-  #take({ stream, finish }: Waiting): void {
-    this.#stream = stream
-    this.#finished = (result) => {
-      this.#stream = undefined
-      this.#streamAbort?.abort()
-      this.#streamAbort = undefined
-      this.#finished = undefined
-      finish(result)
-    }
+  #await(
+    transaction: Transaction,
+    stream: BodyStream | undefined,
+    signal: AbortSignal,
+    resolve: Waiting['resolve'],
+  ): Waiting {
+    const waiting: Waiting = { transaction, stream, resolve, stopWatching: nothing, abandoned: false }
+    waiting.stopWatching = fan.add(signal, () => this.#abandon(waiting))
+    this.transactionCount++
+    return waiting
+  }
+
+  #abandon(waiting: Waiting): void {
+    if (this.#next !== waiting) return this.#fail('aborted', 'stopped')
+    waiting.abandoned = true
+    const broken = { kind: 'broken', reason: 'stopped', stage: 'mail', mayHaveDelivered: false } as const
+    const { recipients } = waiting.transaction
+    this.#settle(waiting, { recipients: recipients.map(() => broken), answered: false })
+  }
+
+  #settle({ stopWatching, resolve }: Waiting, result: TransactionResult): void {
+    stopWatching()
+    resolve(result)
   }
 
   /** Says QUIT and waits for its answer, shortly. Resolves when the connection is gone. */
@@ -287,8 +282,7 @@ export class ClientSession implements ConnectionHandler {
         case 'done':
           this.#heard = true
           if (this.#machine.closed) this.#drop()
-          this.#finished?.(event.result)
-          this.#takeNext()
+          this.#finish(event.result)
           break
         case 'closed':
           this.#leave()
@@ -318,14 +312,16 @@ export class ClientSession implements ConnectionHandler {
     })
   }
 
-  /** The one that was begun behind it is the one under way. */
-  #takeNext(): void {
-    const next = this.#next
-    if (next === undefined) return
+  /** The one that was begun behind it is the one under way then. */
+  #finish(result: TransactionResult): void {
+    const done = this.#current
+    this.#current = this.#next
     this.#next = undefined
-    this.#take(next)
+    this.#streamAbort?.abort()
+    this.#streamAbort = undefined
+    if (done !== undefined) this.#settle(done, result)
     // Its caller has left; its body is not to go out.
-    if (next.abandoned === true) this.#fail('aborted', 'stopped')
+    if (this.#current?.abandoned === true) this.#fail('aborted', 'stopped')
   }
 
   #flush(): boolean {
@@ -348,7 +344,7 @@ export class ClientSession implements ConnectionHandler {
   }
 
   async #sendBody(): Promise<void> {
-    const stream = this.#stream
+    const stream = this.#current?.stream
     const abort = new AbortController()
     this.#streamAbort = abort
     try {

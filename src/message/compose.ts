@@ -2,7 +2,6 @@
 // goes with it. It opens nothing, reads no clock and draws no numbers of its own; a mistake is a UsageError that names the
 // field. Bcc is in the envelope and nowhere else. RFC 5322, RFC 2045-2049, RFC 6531, RFC 6532.
 
-import { isAscii } from 'node:buffer'
 import { UsageError } from '../base/usage-error.ts'
 import {
   type AddressEntry,
@@ -17,7 +16,6 @@ import {
 import { composeBody, headerEntries, type PartContext, validTime, writeHeaderValue } from './compose-parts.ts'
 import { readContent } from './content-input.ts'
 import { formatDate } from './date.ts'
-import { fieldsNamed, fieldValue } from './header.ts'
 import { headerText } from './header-text.ts'
 import { writeItems, writeUnstructured } from './header-writer.ts'
 import { writeListHeaders } from './list-headers.ts'
@@ -25,6 +23,7 @@ import type {
   ComposedEnvelope,
   ComposedMessage,
   ComposeOptions,
+  EnvelopeInput,
   HeaderValue,
   MessageInput,
 } from './message-input.ts'
@@ -38,7 +37,7 @@ import {
   sizeOf,
   streamPieces,
 } from './mime-writer.ts'
-import { canonicalMessage, eightBitOf, RawMessageWriter } from './raw-message.ts'
+import { RawMessageWriter, readRawBytes, readRawText } from './raw-message.ts'
 
 /**
  * Makes the message and its envelope. Cheap: large content is encoded when it is asked for.
@@ -168,9 +167,23 @@ interface MessageAddresses {
   readonly noticeTo: readonly AddressEntry[]
 }
 
-function readAllAddresses(input: MessageInput): MessageAddresses {
+const nobody: readonly AddressEntry[] = []
+const noAddresses: MessageAddresses = {
+  from: nobody,
+  sender: undefined,
+  to: nobody,
+  cc: nobody,
+  bcc: nobody,
+  replyTo: nobody,
+  noticeTo: nobody,
+}
+
+function readAllAddresses(
+  input: MessageInput,
+  givenSender: MessageInput['sender'] = input.sender,
+): MessageAddresses {
   const from = readAddresses(input.from, 'from')
-  const sender = isGiven(input.sender) ? readOneMailbox(input.sender, 'sender') : undefined
+  const sender = isGiven(givenSender) ? readOneMailbox(givenSender, 'sender') : undefined
   if (from.some((entry) => entry.kind === 'group')) throw new UsageError('from', 'must not be a group')
   // RFC 5322 section 3.6.2.
   if (from.length > 1 && sender === undefined)
@@ -198,14 +211,24 @@ function makeEnvelope(input: MessageInput, addresses: MessageAddresses): Compose
       : from === undefined
         ? headerSender(addresses)
         : addressText(readOneMailbox(from, 'envelope.from').mailbox)
-    const to = (['to', 'cc', 'bcc'] as const).flatMap((key) => readAddresses(given[key], `envelope.${key}`))
-    return { from: sender, to: recipients(to) }
+    return { from: sender, to: recipients(envelopeTo(given)) }
   }
-  return {
-    from: headerSender(addresses),
-    to: recipients([...addresses.to, ...addresses.cc, ...addresses.bcc]),
-  }
+  const { to, cc, bcc } = addresses
+  return { from: headerSender(addresses), to: recipients(joined(to, cc, bcc)) }
 }
+
+const envelopeTo = ({ to, cc, bcc }: EnvelopeInput): readonly AddressEntry[] =>
+  joined(
+    readAddresses(to, 'envelope.to'),
+    readAddresses(cc, 'envelope.cc'),
+    readAddresses(bcc, 'envelope.bcc'),
+  )
+
+const joined = (
+  to: readonly AddressEntry[],
+  cc: readonly AddressEntry[],
+  bcc: readonly AddressEntry[],
+): readonly AddressEntry[] => (cc.length === 0 && bcc.length === 0 ? to : [...to, ...cc, ...bcc])
 
 function headerSender({ from, sender }: MessageAddresses): string | null {
   const first = mailboxesOf(from)[0] ?? sender
@@ -231,27 +254,21 @@ function senderDomain({ from }: MessageAddresses, hostname: string): string {
 }
 
 function needsUtf8(addresses: MessageAddresses, input: MessageInput, envelope: ComposedEnvelope): boolean {
-  if (everyEntry(addresses).some(({ mailbox }) => mailbox.utf8 && needsSmtputf8(mailbox))) return true
+  const { from, sender, to, cc, bcc, replyTo, noticeTo } = addresses
+  if (isNeedy(from) || isNeedy(to) || isNeedy(cc) || isNeedy(bcc) || isNeedy(replyTo) || isNeedy(noticeTo))
+    return true
+  if (sender !== undefined && isNeedy([sender])) return true
   const given = input.envelope
-  if (!isGiven(given)) return false
-  const { from } = given
-  if (isPlain(`${envelope.from ?? ''}${envelope.to.join('')}`)) return false
-  const list = (['to', 'cc', 'bcc'] as const).flatMap((key) => readAddresses(given[key], `envelope.${key}`))
-  const sender = isGiven(from) && from !== false ? [readOneMailbox(from, 'envelope.from')] : []
-  return [...mailboxesOf(list), ...sender].some(({ mailbox }) => mailbox.utf8 && needsSmtputf8(mailbox))
+  if (!isGiven(given) || (isPlain(envelope.from ?? '') && envelope.to.every(isPlain))) return false
+  const { from: by } = given
+  if (isGiven(by) && by !== false && isNeedy([readOneMailbox(by, 'envelope.from')])) return true
+  return isNeedy(envelopeTo(given))
 }
 
-function everyEntry(addresses: MessageAddresses): readonly NamedMailbox[] {
-  const { from, sender, to, cc, bcc, replyTo, noticeTo } = addresses
-  return mailboxesOf([
-    ...from,
-    ...(sender === undefined ? [] : [sender]),
-    ...to,
-    ...cc,
-    ...bcc,
-    ...replyTo,
-    ...noticeTo,
-  ])
+/** Whether one of them needs SMTPUTF8. */
+function isNeedy(entries: readonly AddressEntry[]): boolean {
+  for (const { mailbox } of mailboxesOf(entries)) if (mailbox.utf8 && needsSmtputf8(mailbox)) return true
+  return false
 }
 
 function notAscii(addresses: MessageAddresses): UsageError {
@@ -325,7 +342,9 @@ function writeIds(name: string, value: string | readonly string[] | null | undef
 }
 
 function composeRaw(input: MessageInput, options: ComposeOptions): ComposedMessage {
-  const addresses = readAllAddresses({ ...input, sender: input.sender ?? senderOfRaw(input) })
+  const addresses = namesNobody(input)
+    ? noAddresses
+    : readAllAddresses(input, input.sender ?? senderOfRaw(input))
   const envelope = makeEnvelope(input, addresses)
   const wantsUtf8 = needsUtf8(addresses, input, envelope)
   if (wantsUtf8 && options.smtputf8 === false) throw notAscii(addresses)
@@ -352,17 +371,30 @@ function composeRaw(input: MessageInput, options: ComposeOptions): ComposedMessa
       needs8bit: options.body8bit === true,
     })
   }
-  const given = content.kind === 'text' ? Buffer.from(content.text.toWellFormed()) : content.bytes
-  const bytes = canonicalMessage(given)
-  const eight = isAscii(bytes) ? { header: false, body: false } : eightBitOf(bytes)
-  const id = fieldsNamed(bytes, 'message-id')[0]
+  const { bytes, messageId, eightBit } =
+    content.kind === 'text' ? readRawText(content.text) : readRawBytes(content.bytes)
   return composed({
-    messageId: id === undefined ? '' : fieldValue(bytes, id),
+    messageId,
     envelope,
     pieces: [bytes],
-    needsSmtputf8: wantsUtf8 || eight.header,
-    needs8bit: eight.body,
+    // The author's own octets may change before they are sent, what was made of a text does not.
+    whole: content.kind === 'text' ? bytes : undefined,
+    needsSmtputf8: wantsUtf8 || eightBit.header,
+    needs8bit: eightBit.body,
   })
+}
+
+function namesNobody({
+  from,
+  sender,
+  to,
+  cc,
+  bcc,
+  replyTo,
+  dispositionNotificationTo,
+}: MessageInput): boolean {
+  const others = isGiven(cc) || isGiven(bcc) || isGiven(replyTo) || isGiven(dispositionNotificationTo)
+  return !others && !isGiven(from) && !isGiven(sender) && !isGiven(to)
 }
 
 /** Of several From of a raw message the first is the envelope's: nothing is written, so nothing can be wrong. */
@@ -372,6 +404,8 @@ const senderOfRaw = (input: MessageInput): MessageInput['sender'] => {
 }
 
 interface Parts {
+  /** The pieces in one run of octets, where that is there already. */
+  readonly whole?: Uint8Array | undefined
   readonly messageId: string
   readonly envelope: ComposedEnvelope
   readonly pieces: readonly Piece[]
@@ -379,9 +413,10 @@ interface Parts {
   readonly needs8bit: boolean
 }
 
-function composed({ messageId, envelope, pieces, needsSmtputf8, needs8bit }: Parts): ComposedMessage {
-  let whole: Uint8Array | undefined
-  const size = sizeOf(pieces)
+function composed(parts: Parts): ComposedMessage {
+  const { messageId, envelope, pieces, needsSmtputf8, needs8bit } = parts
+  let { whole } = parts
+  const size = whole?.length ?? sizeOf(pieces)
   return {
     messageId,
     envelope,

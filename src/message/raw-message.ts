@@ -1,8 +1,9 @@
 // Owns messages that come ready-made: CRLF line ends, and no Bcc. Nothing else is touched, so that signatures hold.
 // RFC 5322 section 3.6.3, RFC 5321 section 2.3.8.
 
-import { findHeaderEnd, headerFields } from './header.ts'
-import { canonicalBytes, LineEndWriter } from './line-end-writer.ts'
+import { isAscii } from 'node:buffer'
+import { fieldsNamed, fieldValue, findHeaderEnd, headerFields } from './header.ts'
+import { canonicalBytes, canonicalText, LineEndWriter } from './line-end-writer.ts'
 import type { BodyEncoder } from './mime-writer.ts'
 
 /** A header beyond this is passed on as body: no message has one. */
@@ -71,21 +72,50 @@ function withoutBcc(bytes: Buffer): Uint8Array {
   return Buffer.concat(kept)
 }
 
-/** The bytes themselves where nothing has to change. */
-export function canonicalMessage(bytes: Uint8Array): Uint8Array {
-  const canonical = canonicalBytes(bytes)
-  return withoutBcc(Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength))
+export interface RawMessage {
+  /** In order: canonical line ends, no Bcc. */
+  readonly bytes: Uint8Array
+  /** As it stands, on one line; '' where there is none. */
+  readonly messageId: string
+  /** Octets above 127 in the header, and in the body. */
+  readonly eightBit: { readonly header: boolean; readonly body: boolean }
 }
 
-/** Octets above 127 in the header, and in the body. */
-export function eightBitOf(message: Uint8Array): { readonly header: boolean; readonly body: boolean } {
+const sevenBit = { header: false, body: false } as const
+
+/** The bytes themselves where nothing has to change. */
+export function readRawBytes(given: Uint8Array): RawMessage {
+  const canonical = canonicalBytes(given)
+  const bytes = withoutBcc(Buffer.from(canonical.buffer, canonical.byteOffset, canonical.byteLength))
+  const id = fieldsNamed(bytes, 'message-id')[0]
+  return {
+    bytes,
+    messageId: id === undefined ? '' : fieldValue(bytes, id),
+    eightBit: isAscii(bytes) ? sevenBit : eightBitOf(bytes),
+  }
+}
+
+// A field of that name and its continuation lines, RFC 5322 section 2.2.3; section 4.5 allows blanks before the colon.
+const messageIdField = /^message-id[ \t]*:([^\n]{0,8000}(?:\n[ \t][^\n]{0,8000}){0,100})/im
+
+/** The same of a text: what is asked of the text needs no copy of it, and most texts have nothing to change. */
+export function readRawText(given: string): RawMessage {
+  const text = canonicalText(given.toWellFormed())
+  const end = text.startsWith('\r\n') ? 0 : text.indexOf('\r\n\r\n')
+  const header = end === -1 ? text : text.slice(0, end + 2)
+  const bytes = Buffer.from(text)
+  // In UTF-8 only ASCII has as many octets as characters.
+  if (bytes.length !== text.length || header.length > plainBytesMax || mayHaveBcc.test(header))
+    return readRawBytes(bytes)
+  const messageId = messageIdField.exec(header)?.[1] ?? ''
+  return { bytes, messageId: unfolded(messageId), eightBit: sevenBit }
+}
+
+const unfolded = (value: string): string => value.replace(/\r?\n[ \t]*/g, ' ').trim()
+
+function eightBitOf(message: Uint8Array): RawMessage['eightBit'] {
   const bytes = Buffer.from(message.buffer, message.byteOffset, message.byteLength)
   const empty = bytes.indexOf('\r\n\r\n')
   const end = empty === -1 ? bytes.length : empty
-  return { header: hasHigh(bytes.subarray(0, end)), body: hasHigh(bytes.subarray(end)) }
-}
-
-function hasHigh(bytes: Uint8Array): boolean {
-  for (let i = 0; i < bytes.length; i++) if ((bytes[i] as number) > 127) return true
-  return false
+  return { header: !isAscii(bytes.subarray(0, end)), body: !isAscii(bytes.subarray(end)) }
 }

@@ -1,6 +1,6 @@
 // Owns dialing: a Connection to an address (never a name: who resolves decides), within a deadline.
 
-import { connect, isIP, type NetConnectOpts } from 'node:net'
+import { connect, isIP, type NetConnectOpts, type OnReadOpts } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { type Connection, type Dialer, type DialOptions, TransportFailure } from '../base/connection.ts'
 import { formatEndpoint, isSocketPath, localEndpoint, unixEndpoint } from './endpoint.ts'
@@ -35,6 +35,20 @@ const nameOf = (target: DialOptions): string =>
 const aborted = (target: DialOptions): TransportFailure =>
   new TransportFailure('aborted', `dialing ${nameOf(target)} was aborted`, { cause: target.signal?.reason })
 
+/** Enough for the answers of a mail server. */
+const readBytes = 8 * 1024
+
+/** One buffer for all that a socket reads: the usual way takes 64 KiB for each read, and a stream's whole machinery. */
+function readInto(receive: (bytes: Buffer) => void): OnReadOpts {
+  return {
+    buffer: Buffer.allocUnsafeSlow(readBytes),
+    callback(size, buffer) {
+      receive((buffer as Buffer).subarray(0, size))
+      return true
+    },
+  }
+}
+
 function connectSocket(target: DialOptions, clock: Clock): Promise<Connection> {
   return new Promise((resolve, reject) => {
     if (target.signal?.aborted) return reject(aborted(target))
@@ -49,7 +63,9 @@ function connectSocket(target: DialOptions, clock: Clock): Promise<Connection> {
           noDelay: true,
           ...(target.localAddress !== undefined && { localAddress: target.localAddress }),
         }
-    const socket = connect({ ...where, allowHalfOpen: true })
+    let connection: SocketConnection | undefined
+    const onread = target.transientData === true ? readInto((bytes) => connection?.receive(bytes)) : undefined
+    const socket = connect({ ...where, allowHalfOpen: true, ...(onread !== undefined && { onread }) })
     const settle = (): void => {
       timer.cancel()
       target.signal?.removeEventListener('abort', abort)
@@ -65,7 +81,10 @@ function connectSocket(target: DialOptions, clock: Clock): Promise<Connection> {
       settle()
       readLastWords(socket, clock)
       const remote = path ? unixEndpoint : { address: target.host, port: target.port }
-      resolve(new SocketConnection(socket, { clock, remote, local: localEndpoint(socket) }))
+      // What `onread` reads has no place to wait in: it begins when there is a handler.
+      if (onread !== undefined) socket.pause()
+      connection = new SocketConnection(socket, { clock, remote, local: localEndpoint(socket) })
+      resolve(connection)
     }
     const timer = clock.setTimer(target.timeoutMs, () =>
       fail(new TransportFailure('timeout', `${nameOf(target)} did not answer within ${target.timeoutMs} ms`)),

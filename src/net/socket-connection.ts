@@ -73,6 +73,11 @@ export class SocketConnection implements Connection {
     else this.#flow()
   }
 
+  /** What a socket with `onread` read. */
+  receive(bytes: Buffer): void {
+    this.#handler.data(bytes)
+  }
+
   write(bytes: Uint8Array): boolean {
     // Bytes for a connection that is gone are dropped; `close` tells.
     return this.#ended || this.#closed ? true : this.#socket.write(bytes)
@@ -196,6 +201,8 @@ export class SocketConnection implements Connection {
       .on('end', SocketConnection.#onEnd)
       .on('drain', SocketConnection.#onDrain)
       .on('data', SocketConnection.#onData)
+    // Paused by its maker until there is a handler.
+    if (!this.#paused && socket.isPaused()) socket.resume()
   }
 
   // Shared by all connections: five closures each would be a third of what an idle one costs.

@@ -81,7 +81,11 @@ export function formatMail(reversePath: string, parameters: MailParameters): Com
 const asciiOnly = (text: string): string => text.replace(/[^\x20-\x7e]/g, '?')
 
 /** `smtputf8`: the MAIL of this transaction said so. */
-export function formatRcpt(forwardPath: string, parameters: RcptParameters, smtputf8 = false): CommandLine {
+export function formatRcpt(
+  forwardPath: string,
+  parameters: { readonly [K in keyof RcptParameters]: RcptParameters[K] | undefined },
+  smtputf8 = false,
+): CommandLine {
   let text = `RCPT TO:<${path(forwardPath)}>`
   if (parameters.notify !== undefined && parameters.notify.length > 0)
     text += ` NOTIFY=${parameters.notify.join(',')}` // RFC 3461 section 4.1

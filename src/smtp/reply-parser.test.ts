@@ -112,3 +112,24 @@ it('tells whether something is left over', () => {
   assert.ok(!parser.empty)
   assert.equal(parser.rest, '2')
 })
+
+describe('replies that were read before', () => {
+  it('are the same by code and words, however many others came between', () => {
+    const parser = new ReplyParser()
+    const read = (text: string): Reply | undefined => {
+      parser.push(Buffer.from(text))
+      return parser.next()
+    }
+    const first = read('250 2.1.0 ok\r\n')
+    for (let i = 0; i < 40; i++)
+      assert.deepEqual(read(`250 2.0.0 queued as ${i}\r\n`), {
+        code: 250,
+        status: '2.0.0',
+        lines: [`queued as ${i}`],
+      })
+    assert.equal(read('250 2.1.0 ok\r\n'), first)
+    assert.deepEqual(read('251 2.1.0 ok\r\n'), { code: 251, status: '2.1.0', lines: ['ok'] })
+    assert.deepEqual(read('550 2.1.0 ok\r\n'), whole('550 2.1.0 ok\r\n').replies[0])
+    assert.deepEqual(read('250 2.1.0 ok\r\n'), first)
+  })
+})

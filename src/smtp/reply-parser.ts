@@ -20,6 +20,10 @@ export class MalformedReply extends Error {
   override readonly name = 'MalformedReply'
 }
 
+/** Replies of one line that are kept. */
+const knownMax = 16
+const knownCharsMax = 60
+
 const DIGIT_0 = 48
 const HYPHEN = 45
 const SPACE = 32
@@ -39,13 +43,14 @@ export class ReplyParser {
   #lines: string[] = []
   #linesBytes = 0
   #code = 0
+  readonly #known = new Map<string, Reply>()
 
   constructor(limits: Partial<ReplyLimits> = {}) {
     this.#limits = { ...defaultReplyLimits, ...limits }
   }
 
   push(bytes: Uint8Array): void {
-    const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('latin1')
+    const text = asBuffer(bytes).toString('latin1')
     this.#text = this.#at === this.#text.length ? text : this.#text.slice(this.#at) + text
     this.#at = 0
   }
@@ -79,7 +84,7 @@ export class ReplyParser {
       if (code === 0) throw malformed('not a reply', text.slice(start, end))
       const mark = end - start === 3 ? SPACE : text.charCodeAt(start + 3)
       const rest = text.slice(start + 4, end)
-      if (mark === SPACE && this.#lines.length === 0) return makeReply(code, [decode(rest)])
+      if (mark === SPACE && this.#lines.length === 0) return this.#single(code, rest)
       if (mark !== SPACE && mark !== HYPHEN) throw malformed('not a reply', text.slice(start, end))
       // RFC 5321 section 4.2.1: every line of a reply has the same code.
       if (this.#lines.length > 0 && code !== this.#code)
@@ -98,7 +103,21 @@ export class ReplyParser {
       return makeReply(code, lines)
     }
   }
+
+  /** Hosts say the same to MAIL, RCPT and DATA, message after message: what was read once is the same value. */
+  #single(code: number, rest: string): Reply {
+    if (rest.length > knownCharsMax) return makeReply(code, [decode(rest)])
+    let reply = this.#known.get(rest)
+    if (reply?.code === code) return reply
+    reply = makeReply(code, [decode(rest)])
+    // At most so many: what differs each time ("queued as 1234") must not push out what does not, nor cost more than a look.
+    if (this.#known.size < knownMax) this.#known.set(rest, reply)
+    return reply
+  }
 }
+
+const asBuffer = (bytes: Uint8Array): Buffer =>
+  Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
 
 /** 200..599, or 0. RFC 5321 section 4.2: the second digit is 0-5, which some hosts ignore; so do we. */
 function readCode(text: string, start: number, end: number): number {

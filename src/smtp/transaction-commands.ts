@@ -8,6 +8,8 @@ import { type CommandLine, commands, formatMail, formatRcpt } from './command-wr
 import type { MailParameters, RcptParameters } from './envelope.ts'
 import type { Transaction, TransactionStage } from './transaction.ts'
 
+const noParameters: RcptParameters = {}
+
 /** `index`: 0 is MAIL, then one RCPT for each recipient, then DATA. */
 export function transactionCommand(
   capabilities: Capabilities,
@@ -18,8 +20,7 @@ export function transactionCommand(
   if (index === 0) return formatMail(transaction.reversePath, mailParameters(capabilities, tls, transaction))
   const recipient = transaction.recipients[index - 1]
   if (recipient === undefined) return commands.data
-  const parameters: RcptParameters = capabilities.dsn ? recipient : {}
-  return formatRcpt(recipient.path, parameters, transaction.smtputf8)
+  return formatRcpt(recipient.path, capabilities.dsn ? recipient : noParameters, transaction.smtputf8)
 }
 
 function mailParameters(

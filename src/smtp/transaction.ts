@@ -6,8 +6,8 @@ import type { Reply } from './reply.ts'
 export interface OutgoingRecipient {
   /** Wire text of a Mailbox. */
   readonly path: string
-  readonly notify?: readonly Notify[]
-  readonly orcpt?: string
+  readonly notify?: readonly Notify[] | undefined
+  readonly orcpt?: string | undefined
 }
 
 export interface Transaction {
@@ -22,12 +22,12 @@ export interface Transaction {
   /** MAIL says REQUIRETLS: only over TLS, to a peer that announced it. */
   readonly requireTls?: boolean
   /** Said in DSN to a peer that announced it. */
-  readonly ret?: 'FULL' | 'HDRS'
-  readonly envid?: string
+  readonly ret?: 'FULL' | 'HDRS' | undefined
+  readonly envid?: string | undefined
   /** Of the body, for SIZE= (RFC 1870 section 5: dots that are stuffed do not count); 0: not known beforehand, not said. */
   readonly sizeBytes: number
   /** The whole of it; undefined: it is streamed when the machine asks with a 'body' event. */
-  readonly body?: Uint8Array
+  readonly body?: Uint8Array | undefined
 }
 
 /** Where in a transaction something went wrong. */
