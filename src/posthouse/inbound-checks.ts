@@ -5,6 +5,7 @@ import type { Clock } from '../base/clock.ts'
 import type { Dialer } from '../base/connection.ts'
 import { type NetworkList, parseNetworkList } from '../base/ip.ts'
 import type { Log } from '../base/log.ts'
+import type { Metrics } from '../base/metrics.ts'
 import type { Resolver } from '../dns/resolver.ts'
 import { DnsLists } from '../policy/dns-lists.ts'
 import { FirstTime } from '../policy/first-time.ts'
@@ -18,6 +19,7 @@ import type { RspamdPost } from '../scan/rspamd.ts'
 import type { Documents } from '../store/mail-view.ts'
 import type { InboundConfig } from './config-inbound.ts'
 import type { Directory } from './directory.ts'
+import { InboundMetrics } from './inbound-metrics.ts'
 import type { MilterPart } from './inbound-milters.ts'
 
 export interface InboundChecksOptions {
@@ -25,6 +27,7 @@ export interface InboundChecksOptions {
   readonly hostname: string
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Metrics
   readonly resolver: Resolver
   readonly dialer: Dialer
   readonly directory: Directory
@@ -47,6 +50,7 @@ const retestEveryMs = 3_600_000
 export class InboundChecks {
   readonly options: InboundChecksOptions
   readonly config: InboundConfig
+  readonly metrics: InboundMetrics
   readonly lists: DnsLists | undefined
   readonly greylist: Greylist | undefined
   readonly firstTime: FirstTime | undefined
@@ -64,6 +68,7 @@ export class InboundChecks {
     const { dnsLists, greylist, firstTimeDelayMs, rates } = config
     this.options = options
     this.config = config
+    this.metrics = new InboundMetrics(options.metrics)
     this.#trusted = parseNetworkList([...config.trusted, ...options.relayNetworks])
     this.lists = dnsLists && new DnsLists({ resolver, ...dnsLists })
     if (greylist !== undefined || firstTimeDelayMs > 0) {

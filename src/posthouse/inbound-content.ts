@@ -97,6 +97,8 @@ export class InboundContent {
       this.#authenticate(),
       this.#scan({ ...input, header: this.#cleaned(input.header) }),
     ])
+    checks.metrics.found(authenticated.verdicts)
+    checks.metrics.found(scanned.verdicts)
     const common = [...session.verdicts, ...authenticated.verdicts, ...scanned.verdicts]
     const recipients = this.#recipients(input.recipients, scanned)
     const message = {
@@ -116,15 +118,20 @@ export class InboundContent {
     const verdicts = [...common, ...ofRecipients]
     const judged = this.#judgement(input, authenticated, whole)
     if (whole.action === 'refuse' || whole.action === 'defer') {
+      checks.metrics.decided('data', whole)
       session.logRefusal(whole, verdicts, input.id)
       if (judged !== undefined) checks.options.onJudged?.(judged, input.header)
       return { kind: 'refuse', reply: session.replyTo(whole) }
     }
     this.#judged = judged
     const discards = verdicts.some((verdict) => verdict.discards === true)
+    checks.metrics.decided('data', whole, discards)
     const reversePath = this.#reversePath(scanned.from)
-    if (whole.action === 'accept' && !discards && checks.firstTime !== undefined && session.isJudged)
-      verdicts.push(await checks.firstTime.check(session.reversePath?.text ?? '', session.gone.signal))
+    if (whole.action === 'accept' && !discards && checks.firstTime !== undefined && session.isJudged) {
+      const seen = await checks.firstTime.check(session.reversePath?.text ?? '', session.gone.signal)
+      checks.metrics.found([seen])
+      verdicts.push(seen)
+    }
     return {
       kind: 'take',
       top: this.#results(authenticated.report),
@@ -198,6 +205,7 @@ export class InboundContent {
     try {
       const report = await authentication.finish()
       const tookMs = options.clock.now() - startedAt
+      this.#session.checks.metrics.authenticated(tookMs)
       const verdicts = authenticationVerdicts(report, config).map((verdict) => ({ ...verdict, tookMs }))
       return { verdicts, report }
     } finally {

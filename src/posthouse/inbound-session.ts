@@ -86,6 +86,7 @@ export class InboundSession {
     if (over === undefined) return accept
     const decision = this.#weigh([over], '')
     if (decision.action !== 'refuse' && decision.action !== 'defer') return accept
+    this.checks.metrics.decided('connect', decision)
     this.#logRefusal(decision, [over], undefined)
     // RFC 5321 section 3.1: a greeting is 220, 554 or 421.
     const text = decision.reply?.text ?? defaultText(decision.action)
@@ -114,6 +115,7 @@ export class InboundSession {
       parameters,
       iprev?.result === 'pass' ? iprev.name : undefined,
     )
+    this.checks.metrics.found(said)
     this.verdicts.push(...said)
     return this.#refusal(said, undefined) ?? accept
   }
@@ -130,7 +132,10 @@ export class InboundSession {
         reversePath: this.reversePath?.text ?? '',
         recipient: recipient.text,
       })
-      if (greylisted !== undefined) own.push(greylisted)
+      if (greylisted !== undefined) {
+        own.push(greylisted)
+        this.checks.metrics.found([greylisted])
+      }
     }
     const decision =
       (await this.#askPolicy('rcpt', recipient.text, [...this.verdicts, ...own], undefined, own)) ??
@@ -139,6 +144,7 @@ export class InboundSession {
     const refused = this.#answer(decision, [...this.verdicts, ...own], recipient)
     if (refused !== undefined) return refused
     const said = await this.milters.rcpt(recipient.text)
+    this.checks.metrics.found(said)
     own.push(...said)
     const refusedByMilter = this.#refusal(said, recipient)
     if (refusedByMilter !== undefined) return refusedByMilter
@@ -149,6 +155,7 @@ export class InboundSession {
   /** DATA: the last word of milters before the content. */
   async data(id: string): Promise<Extract<Verdict, { kind: 'refuse' }> | undefined> {
     const said = await this.milters.data(id)
+    this.checks.metrics.found(said)
     this.verdicts.push(...said)
     return this.#refusal(said, undefined)
   }
@@ -208,17 +215,21 @@ export class InboundSession {
             ? String(timed.cause)
             : 'its answer is none of accept, quarantine, defer and refuse'
       options.log.warn({ sessionId: info.id, stage, reason }, 'the policy function failed')
-      notes.push({ ...failedCheck('policy', undefined, reason, config.onFailure), tookMs: timed.tookMs })
+      const failed = { ...failedCheck('policy', undefined, reason, config.onFailure), tookMs: timed.tookMs }
+      notes.push(failed)
+      this.checks.metrics.found([failed])
       return undefined
     }
-    notes.push({
+    const said: CheckVerdict = {
       check: 'policy',
       result: decision.action,
       reason: decision.reason,
       ...(decision.action === 'quarantine' && { advice: 'quarantine' as const }),
       tookMs: timed.tookMs,
       data: { recipient },
-    })
+    }
+    notes.push(said)
+    this.checks.metrics.found([said])
     return decision
   }
 
@@ -252,7 +263,9 @@ export class InboundSession {
   #take(of: 'connections' | 'messages' | 'recipients'): CheckVerdict | undefined {
     if (!this.#isCounted) return undefined
     const { remote, identity } = this.info
-    return this.checks.rates?.take(of, { address: remote.address, identity })
+    const over = this.checks.rates?.take(of, { address: remote.address, identity })
+    if (over !== undefined) this.checks.metrics.found([over])
+    return over
   }
 
   #weigh(verdicts: readonly CheckVerdict[], recipientDomain: string): InboundDecision {
@@ -279,6 +292,7 @@ export class InboundSession {
     recipient: Mailbox | undefined,
   ): Extract<Verdict, { kind: 'refuse' }> | undefined {
     if (decision.action !== 'refuse' && decision.action !== 'defer') return undefined
+    this.checks.metrics.decided('command', decision)
     this.#logRefusal(decision, verdicts, recipient?.text)
     return { kind: 'refuse', reply: this.replyTo(decision) }
   }
@@ -333,14 +347,16 @@ export class InboundSession {
       },
       this.gone.signal,
     )
-    if (timed.kind !== 'done')
-      return {
-        verdicts: [failedCheck('dnslist', undefined, 'no answer within the deadline', config.onFailure)],
-        iprev: undefined,
-      }
+    const { metrics } = this.checks
+    if (timed.kind !== 'done') {
+      const late = failedCheck('dnslist', undefined, 'no answer within the deadline', config.onFailure)
+      metrics.found([late])
+      return { verdicts: [late], iprev: undefined }
+    }
     const { iprev, listed } = timed.value
     const { tookMs } = timed
     const verdicts = [...(iprev === undefined ? [] : [iprevVerdict(iprev, address)]), ...listed]
+    metrics.found(verdicts)
     return { iprev, verdicts: verdicts.map((verdict) => ({ ...verdict, tookMs })) }
   }
 }

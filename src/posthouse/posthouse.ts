@@ -655,7 +655,7 @@ class PosthouseServer implements Posthouse {
 
   /** For those who publish a record and look again: it remembers nothing from before. */
   #createChecks(store: Store, accounts: Accounts): InboundChecks | undefined {
-    const { config, clock, log } = this.#shared()
+    const { config, clock, log, metrics } = this.#shared()
     const { rspamd } = config.inbound
     if (checksNothing(config.inbound)) return undefined
     return new InboundChecks({
@@ -663,6 +663,7 @@ class PosthouseServer implements Posthouse {
       hostname: config.hostname,
       clock,
       log,
+      metrics,
       resolver: this.#freshResolver(),
       dialer: this.#deps.dialer ?? createDialer({ clock }),
       directory: accounts.directory,

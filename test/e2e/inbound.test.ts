@@ -116,6 +116,36 @@ describe('incoming mail is checked as configured', () => {
     ])
   })
 
+  it('/metrics counts verdicts, listings and decisions', async (t) => {
+    const world = World.for(t)
+    const server = await checking(
+      world,
+      { authenticate: true, iprev: true, dnsLists: ['bl.test'] },
+      {
+        a: { '2.0.0.127.bl.test': ['127.0.0.2'], '9.0.0.127.bl.test': ['127.0.0.4'] },
+        txt: { 'there.test': ['v=spf1 -all'] },
+      },
+      { listeners: { http: '127.0.0.1:0' } },
+    )
+    await server.accept(letter, 'mx', { localAddress: '127.0.0.8' })
+    await server.send(letter, 'mx', { localAddress: '127.0.0.9' })
+    const answer = await fetch(`http://127.0.0.1:${await server.port('http')}/metrics`)
+    const lines = (await answer.text()).split('\n').map((line) => line.replace('posthouse_inbound_', ''))
+    for (const line of [
+      'checks_total{check="spf",result="fail"} 1',
+      'checks_total{check="dkim",result="none"} 1',
+      'checks_total{check="dmarc",result="none"} 1',
+      'checks_total{check="dnslist",result="clear"} 1',
+      'checks_total{check="dnslist",result="listed"} 1',
+      'dnslist_answers_total{zone="bl.test",result="listed"} 1',
+      'checks_total{check="iprev",result="permerror"} 2',
+      'decisions_total{stage="data",action="accept",by="default"} 1',
+      'decisions_total{stage="command",action="refuse",by="dnslist"} 1',
+      'authentication_seconds_count 1',
+    ])
+      assert.ok(lines.includes(line), line)
+  })
+
   it('a DNS list that fails its test at the start is left out', async (t) => {
     const world = World.for(t)
     const server = await checking(
