@@ -17,6 +17,7 @@ export interface IndexRunnerOptions {
   readonly reader: ReaderPort
   /** The writer has work now. */
   readonly isBusy: () => boolean
+  readonly partRowsMax?: number
 }
 
 const retryMs = 5000
@@ -151,10 +152,15 @@ export class IndexRunner {
   }
 
   async #open(): Promise<IndexerPort> {
-    const { dir, inThread, reader } = this.#options
+    const { dir, inThread, reader, partRowsMax } = this.#options
     await this.#dropping
     const port = await openIndexer(
-      { dir, avoid: this.#avoid, isCareful: this.#isCareful },
+      {
+        dir,
+        avoid: this.#avoid,
+        isCareful: this.#isCareful,
+        ...(partRowsMax !== undefined && { partRowsMax }),
+      },
       { inThread, onEnd: (error, reading) => this.#ended(error, reading) },
     )
     try {

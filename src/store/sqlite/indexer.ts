@@ -3,7 +3,7 @@
 // has seen. Synchronous, one step at a time, for a thread of its own (worker.ts) or the caller's. It never changes mail.
 //
 // doc: what lists show of a row beyond its summary; with message_id, because an id may be used again after a removal.
-// mail_text: FTS5 without the text itself; its rowid is mail.id, so that matches come in the order of lists.
+// part, mail_text_<part>: the words, by ranges of ids (index-parts.ts).
 
 import { closeSync, existsSync, openSync, readSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -12,14 +12,15 @@ import { StoreFailure } from '../../queue/store.ts'
 import { type MailWords, mailWords, summaryWords } from '../mail-words.ts'
 import { bodiesFolder, databaseName } from './engine.ts'
 import { failureData, isCorrupt } from './failure.ts'
+import { IndexParts, partSchema } from './index-parts.ts'
 import { readTags } from './mail-writer.ts'
 import { canRead } from './past-damage.ts'
-import { attachmentWord, indexColumns, mailboxWord } from './search-sql.ts'
+import { attachmentWord, mailboxWord } from './search-sql.ts'
 import { prepareAll } from './writer-queries.ts'
 
 export const indexName = 'index.db'
 /** Of another number: made anew. Grows with every change of its tables, and of what a word is. */
-const indexVersion = 1
+const indexVersion = 2
 /** Rows and octets of bodies that one step takes, in one transaction. */
 const stepRowsMax = 500
 const stepBytesMax = 8 * 1024 * 1024
@@ -34,12 +35,7 @@ CREATE TABLE progress (mailbox_id INTEGER PRIMARY KEY, uid INTEGER NOT NULL);
 CREATE TABLE doc (
   id INTEGER PRIMARY KEY, message_id TEXT NOT NULL, snippet TEXT NOT NULL, attachment_count INTEGER NOT NULL
 );
-CREATE VIRTUAL TABLE mail_text USING fts5 (
-  ${indexColumns.join(', ')}, content = '', contentless_delete = 1, tokenize = 'ascii'
-);
-INSERT INTO mail_text (mail_text, rank) VALUES ('automerge', 8);
-INSERT INTO mail_text (mail_text, rank) VALUES ('pgsz', 8000);
-INSERT INTO mail_text (mail_text, rank) VALUES ('hashsize', 4194304);
+${partSchema}
 PRAGMA user_version = ${indexVersion};
 `
 
@@ -53,8 +49,6 @@ const indexQueries = {
   docHas: 'SELECT EXISTS (SELECT 1 FROM doc WHERE id = ?) AS n',
   docDelete: 'DELETE FROM doc WHERE id = ?',
   docsFrom: 'SELECT id FROM doc WHERE id > ? ORDER BY id LIMIT ?',
-  textPut: `INSERT INTO mail_text (rowid, ${indexColumns.join(', ')}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
-  textDelete: 'DELETE FROM mail_text WHERE rowid = ?',
   progressGet: 'SELECT mailbox_id, uid FROM progress',
   progressPut: `INSERT INTO progress (mailbox_id, uid) VALUES (?, ?)
       ON CONFLICT (mailbox_id) DO UPDATE SET uid = excluded.uid`,
@@ -105,16 +99,20 @@ export interface IndexerOptions {
   readonly avoid?: readonly string[]
   /** Told before each message is read, in a thread that ended before. */
   readonly onMessage?: (messageId: string) => void
+  /** Smaller for tests (index-parts.ts). */
+  readonly partRowsMax?: number
 }
 
 export class Indexer {
   readonly #dir: string
   readonly #avoid: ReadonlySet<string>
   readonly #onMessage: ((messageId: string) => void) | undefined
+  readonly #partRowsMax: number | undefined
   readonly #mail: DatabaseSync
   readonly #mailSql: Readonly<Record<keyof typeof mailQueries, StatementSync>>
   #db: DatabaseSync
   #sql: Readonly<Record<keyof typeof indexQueries, StatementSync>>
+  #parts: IndexParts
   #progress = new Map<number, number>()
   /** Mailboxes that have rows we have not seen, and up to which uid (exclusive). */
   #behind = new Map<number, number>()
@@ -123,8 +121,9 @@ export class Indexer {
   #sweptTo: number | undefined = -1
 
   /** The writer must have opened the file before. Throws an error of SQLite; what is damaged is made anew. */
-  constructor({ dir, avoid, onMessage }: IndexerOptions) {
+  constructor({ dir, avoid, onMessage, partRowsMax }: IndexerOptions) {
     this.#dir = dir
+    this.#partRowsMax = partRowsMax
     this.#avoid = new Set(avoid)
     this.#onMessage = onMessage
     this.#mail = new DatabaseSync(join(dir, databaseName), { readOnly: true, timeout: 2000 })
@@ -135,6 +134,7 @@ export class Indexer {
       try {
         this.#db = this.#open(store)
         this.#sql = prepareAll(this.#db, indexQueries)
+        this.#parts = new IndexParts(this.#db, this.#mail, this.#partRowsMax)
         this.#load()
       } catch (error) {
         // Damaged, or of a shape that nobody knows: there is nothing in it that cannot be made anew.
@@ -142,6 +142,7 @@ export class Indexer {
         removeIndex(dir)
         this.#db = this.#open(store)
         this.#sql = prepareAll(this.#db, indexQueries)
+        this.#parts = new IndexParts(this.#db, this.#mail, this.#partRowsMax)
         this.#load()
       }
     } catch (error) {
@@ -191,13 +192,14 @@ export class Indexer {
   }
 
   #startAnew(): void {
-    this.#db.exec(`BEGIN; DELETE FROM progress; DELETE FROM doc; DROP TABLE mail_text; DROP TABLE info; DROP TABLE progress;
-      DROP TABLE doc; ${schema}`)
+    this.#db.exec(`BEGIN; DELETE FROM progress; DELETE FROM doc; DROP TABLE info; DROP TABLE progress;
+      DROP TABLE doc; ${this.#parts.dropAll()} DROP TABLE part; ${schema}`)
     this.#db
       .prepare("INSERT INTO info (name, value) VALUES ('store', ?)")
       .run((this.#mailSql.store.get() as { value: string } | undefined)?.value ?? '')
     this.#db.exec('COMMIT')
     this.#sql = prepareAll(this.#db, indexQueries)
+    this.#parts = new IndexParts(this.#db, this.#mail, this.#partRowsMax)
     this.#progress.clear()
     this.#look()
   }
@@ -237,6 +239,7 @@ export class Indexer {
     this.#sql.begin.run()
     try {
       for (const id of forgotten) this.#forget(id)
+      this.#parts.dropEmpty()
       indexed = this.#catchUp()
       if (indexed === 0 && forgotten.length === 0) this.#sweep()
       this.#sql.commit.run()
@@ -244,6 +247,7 @@ export class Indexer {
       this.#progress = progress
       this.#behind.clear()
       if (this.#db.isTransaction) this.#sql.rollback.run()
+      this.#parts.rolledBack()
       throw error
     }
     this.#gone = this.#gone.slice(forgotten.length)
@@ -257,21 +261,20 @@ export class Indexer {
     // A new row may have its number by now.
     if ((this.#mailSql.has.get(id) as { n: number }).n === 1) return
     this.#sql.docDelete.run(id)
-    this.#sql.textDelete.run(id)
+    this.#parts.remove(id)
   }
 
   #catchUp(): number {
-    let count = 0
+    const found: [mailboxId: number, row: Row][] = []
     let bytes = 0
     for (const [mailboxId, end] of this.#behind) {
-      if (count >= stepRowsMax || bytes >= stepBytesMax) break
+      if (found.length >= stepRowsMax || bytes >= stepBytesMax) break
       const from = this.#progress.get(mailboxId) ?? 0
       let seen = end - 1
-      for (const row of this.#rows(mailboxId, from, end, stepRowsMax - count)) {
-        this.#index(mailboxId, row)
+      for (const row of this.#rows(mailboxId, from, end, stepRowsMax - found.length)) {
+        found.push([mailboxId, row])
         bytes += row.size
-        count++
-        if (count < stepRowsMax && bytes < stepBytesMax) continue
+        if (found.length < stepRowsMax && bytes < stepBytesMax) continue
         seen = row.uid
         break
       }
@@ -279,7 +282,12 @@ export class Indexer {
       this.#sql.progressPut.run(mailboxId, seen)
       if (seen === end - 1) this.#behind.delete(mailboxId)
     }
-    return count
+    // FTS5 writes out what it has gathered whenever a number is smaller than the one before.
+    found.sort(([, one], [, other]) => one.id - other.id)
+    const last = found.at(-1)
+    if (last !== undefined) this.#parts.divide(last[1].id)
+    for (const [mailboxId, row] of found) this.#index(mailboxId, row)
+    return found.length
   }
 
   /** Rows on a damaged page are passed by. */
@@ -314,11 +322,11 @@ export class Indexer {
 
   #index(mailboxId: number, row: Row): void {
     const words = this.#words(row)
-    if ((this.#sql.docHas.get(row.id) as { n: number }).n === 1) this.#sql.textDelete.run(row.id)
+    if ((this.#sql.docHas.get(row.id) as { n: number }).n === 1) this.#parts.remove(row.id)
     this.#sql.docPut.run(row.id, row.message_id, words.snippet, words.attachmentCount)
     const meta = `${mailboxWord(mailboxId)}${words.id}${words.attachmentCount > 0 ? ` ${attachmentWord}` : ''}`
     const { from, to, cc, subject, body, filename } = words
-    this.#sql.textPut.run(row.id, from, to, cc, subject, body, filename, meta)
+    this.#parts.put(row.id, [from, to, cc, subject, body, filename, meta])
   }
 
   /** A message that cannot be read is known by its summary. */

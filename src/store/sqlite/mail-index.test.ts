@@ -69,6 +69,62 @@ test('rows that went without the index hearing of it leave nothing there', async
   assert.equal(docCount(dir), 4)
 })
 
+test('parts of the index that became empty go, those in use stay, and what they had is found no more', async (t) => {
+  const { store, dir, reopen } = await openForTest(t, { partRowsMax: 4 })
+  const ids: string[] = []
+  for (let i = 0; i < 18; i++) ids.push(await keep(store, `no ${i}`))
+  assert.equal((await find(store, 'no')).length, 18)
+  const parts = (): readonly number[] => {
+    const db = new DatabaseSync(join(dir, indexName), { readOnly: true })
+    const tables = db
+      .prepare("SELECT name FROM sqlite_schema WHERE sql LIKE 'CREATE VIRTUAL TABLE%' ORDER BY name")
+      .all() as { name: string }[]
+    const rows = db.prepare('SELECT id FROM part ORDER BY id').all() as { id: number }[]
+    db.close()
+    assert.deepEqual(
+      tables.map(({ name }) => name),
+      rows.map(({ id }) => `mail_text_${id}`),
+    )
+    return rows.map(({ id }) => id)
+  }
+  assert.deepEqual(parts(), [1, 2, 3, 4, 5])
+  await store.mailRemove({ ids: ids.slice(0, 9) })
+  assert.deepEqual(await find(store, 'no'), ids.slice(9).reverse())
+  assert.deepEqual(parts(), [3, 4, 5])
+  await store.mailRemove({ ids: ids.slice(9) })
+  assert.deepEqual(await find(store, 'no'), [])
+  assert.deepEqual(parts(), [5], 'the last one takes what comes')
+  const again = await reopen()
+  const later: string[] = []
+  for (let i = 0; i < 6; i++) {
+    const message = newMessage({ placed: ['a@x.test'], at: startAt + 1000, body: sampleText(`later ${i}`) })
+    await again.accept(message)
+    later.push(message.message.id)
+  }
+  assert.deepEqual(await find(again, 'later'), later.toReversed())
+  assert.deepEqual(parts(), [5, 6])
+})
+
+test('what came to several mailboxes in turn is in parts by its time, whichever is indexed first', async (t) => {
+  const { store, dir, reopen } = await openForTest(t, { partRowsMax: 5 })
+  await store.close()
+  const writing = await reopen()
+  const ids: string[] = []
+  for (let i = 0; i < 40; i++) {
+    const placed = i % 7 === 0 ? ['seldom@x.test'] : ['often@x.test']
+    const message = newMessage({ placed, body: sampleText(`no ${i}`) })
+    await writing.accept(message)
+    ids.push(message.message.id)
+  }
+  const again = await reopen()
+  assert.deepEqual(await find(again, 'no'), ids.toReversed())
+  assert.deepEqual(await find(again, 'n* -subject:39'), ids.slice(0, 39).reverse())
+  await again.close()
+  const db = new DatabaseSync(join(dir, indexName), { readOnly: true })
+  assert.deepEqual({ ...db.prepare('SELECT count(*) AS n FROM part').get() }, { n: 8 })
+  db.close()
+})
+
 for (const [what, spoil] of [
   ['removed', (path: string) => rmSync(path)],
   ['no database', (path: string) => writeFileSync(path, 'a letter to an index '.repeat(1000))],
@@ -126,7 +182,7 @@ test('an index of another file, of another version, or newer than the mail is ma
     'DROP TABLE progress; PRAGMA user_version = 0',
   ]) {
     await current.close()
-    change(dir, indexName, sql, 'DELETE FROM mail_text WHERE rowid > 0; DELETE FROM doc')
+    change(dir, indexName, sql, 'DELETE FROM mail_text_1 WHERE rowid > 0; DELETE FROM doc')
     current = await reopen()
     assert.deepEqual(await find(current, 'mine'), [id], sql)
   }

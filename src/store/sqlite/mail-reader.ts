@@ -7,9 +7,10 @@ import { StoreFailure } from '../../queue/store.ts'
 import { changedRow, recipientsMax } from '../mail-rules.ts'
 import type { MailboxCounts, MailChange, MailCounts, MailScope, MailSummary } from '../mail-view.ts'
 import { isCorrupt } from './failure.ts'
+import { type Part, partAt, partsQuery, partTable } from './index-parts.ts'
 import { readTags } from './mail-writer.ts'
 import { canRead } from './past-damage.ts'
-import { lowestIdAt, mailboxWord, planSearch, type SearchPlan } from './search-sql.ts'
+import { anyPart, lowestIdAt, mailboxWord, planSearch, type SearchPlan } from './search-sql.ts'
 
 /** Rows that one call looks at where there are conditions: some 20 ms. */
 const scanRowsMax = 20_000
@@ -193,6 +194,18 @@ export class MailReader {
 
   /** Rows of one scan, in order; `next` where it stopped before the end. */
   #scan(scan: MailScan, shape: Shape, rowsMax: number): MailScanAnswer<MailRow> {
+    if (scan.search === undefined || !this.#isIndexed || this.#db.isTransaction)
+      return this.#scanned(scan, shape, rowsMax)
+    // One state of the index: a part must not go between being listed and being read.
+    this.#statement('BEGIN').run()
+    try {
+      return this.#scanned(scan, shape, rowsMax)
+    } finally {
+      this.#statement('COMMIT').run()
+    }
+  }
+
+  #scanned(scan: MailScan, shape: Shape, rowsMax: number): MailScanAnswer<MailRow> {
     const { order } = scan
     const none: MailScanAnswer<MailRow> = { items: [], unreadable: [] }
     const boxes = this.#boxes(scan)
@@ -282,10 +295,10 @@ export class MailReader {
       if (ids === undefined) key = 't.rowid'
       source =
         ids === undefined
-          ? 'idx.mail_text t CROSS JOIN mail m ON m.id = t.rowid'
-          : 'mail m CROSS JOIN idx.mail_text t ON t.rowid = m.id'
+          ? `idx.${anyPart} t CROSS JOIN mail m ON m.id = t.rowid`
+          : `mail m CROSS JOIN idx.${anyPart} t ON t.rowid = m.id`
       source += ' CROSS JOIN idx.doc d ON d.id = m.id AND d.message_id = m.message_id'
-      where.push('t.mail_text MATCH ?')
+      where.push(`t.${anyPart} MATCH ?`)
       values.push(match)
     }
     if (boxIds !== undefined) {
@@ -310,15 +323,62 @@ export class MailReader {
     // Inclusive: what lies beside the bounds may be damaged, and is not looked at.
     where.push(`${key} >= ?`, `${key} <= ?`)
     const condition = where.join(' AND ')
+    const sqlOf = (shape: Shape): string =>
+      `SELECT ${shapes[shape]} FROM ${source} WHERE ${condition} ORDER BY ${key}${newest ? ' DESC' : ''} LIMIT ?`
+    const read: Scanner['read'] = (shape, from, to, limit) =>
+      this.#all(
+        sqlOf(shape),
+        ...values,
+        (newest ? to : from) + 1,
+        (newest ? from : to) - 1,
+        limit,
+      ) as unknown as MailRow[]
+    if (match === undefined && !condition.includes(anyPart)) return { read }
     return {
-      read: (shape, from, to, limit) =>
-        this.#all(
-          `SELECT ${shapes[shape]} FROM ${source} WHERE ${condition} ORDER BY ${key}${newest ? ' DESC' : ''} LIMIT ?`,
-          ...values,
-          (newest ? to : from) + 1,
-          (newest ? from : to) - 1,
-          limit,
-        ) as unknown as MailRow[],
+      read: (shape, from, to, limit) => {
+        const rows: MailRow[] = []
+        const [low, high] = this.#span(ids, newest ? to : from, newest ? from : to)
+        for (const [part, first, last] of this.#partsOf(low, high, newest)) {
+          const found = this.#all(
+            sqlOf(shape).replaceAll(anyPart, partTable(part)),
+            ...values,
+            first,
+            last,
+            limit - rows.length,
+          ) as unknown as MailRow[]
+          for (const row of found) rows.push(row)
+          if (rows.length >= limit) break
+        }
+        return rows
+      },
+    }
+  }
+
+  /** Rows of named messages are in few parts. Exclusive bounds. */
+  #span(ids: readonly string[] | undefined, low: number, high: number): readonly [low: number, high: number] {
+    if (ids === undefined) return [low, high]
+    const row = this.#one(
+      'SELECT min(id) AS low, max(id) AS high FROM mail WHERE message_id IN (SELECT value FROM json_each(?))',
+      JSON.stringify(ids),
+    ) as { low: number | null; high: number | null }
+    if (row.low === null || row.high === null) return [0, 0]
+    return [Math.max(low, row.low - 1), Math.min(high, row.high + 1)]
+  }
+
+  /** Parts of the index in the order of the list, each with the ids (inclusive) between the bounds (exclusive) that are in it. */
+  *#partsOf(
+    low: number,
+    high: number,
+    newest: boolean,
+  ): Generator<readonly [part: number, first: number, last: number]> {
+    const parts = this.#all(partsQuery('idx')) as unknown as Part[]
+    const step = newest ? -1 : 1
+    for (let at = partAt(parts, newest ? high - 1 : low + 1); at >= 0 && at < parts.length; at += step) {
+      const part = parts[at] as Part
+      const first = Math.max(low + 1, at === 0 ? low + 1 : part.firstId)
+      const last = Math.min(high, parts[at + 1]?.firstId ?? high) - 1
+      if (first <= last) yield [part.id, first, last]
+      else if (newest ? last <= low : first >= high) return
     }
   }
 

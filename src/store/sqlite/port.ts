@@ -88,12 +88,13 @@ export async function openIndexer(
   place: { readonly inThread: boolean; readonly onEnd: (error: Error, reading: string | undefined) => void },
 ): Promise<IndexerPort> {
   const { dir, avoid = [], isCareful } = options
-  if (place.inThread) return inThreadIndexer(new Indexer({ dir, avoid }), dir)
+  const parts = options.partRowsMax === undefined ? {} : { partRowsMax: options.partRowsMax }
+  if (place.inThread) return inThreadIndexer(new Indexer({ dir, avoid, ...parts }), dir)
   let waiting:
     | { readonly resolve: (answer: IndexStepAnswer) => void; readonly reject: (error: Error) => void }
     | undefined
   let reading: string | undefined
-  const worker = await startWorker({ kind: 'indexer', dir, avoid, isCareful }, (error) => {
+  const worker = await startWorker({ kind: 'indexer', dir, avoid, isCareful, ...parts }, (error) => {
     waiting?.reject(error)
     place.onEnd(error, reading)
   })

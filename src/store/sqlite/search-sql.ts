@@ -60,7 +60,9 @@ export function planSearch(search: readonly SearchTerm[], usesUnread: boolean): 
   return { match, conditions, needsIndex, isNever: false, afterAt }
 }
 
-const indexRows = 'SELECT rowid FROM idx.mail_text WHERE mail_text MATCH ?'
+/** Stands for the table of a part in what is planned once for all of them (index-parts.ts); no value stands in the SQL. */
+export const anyPart = 'mail_text_PART'
+const indexRows = `SELECT rowid FROM idx.${anyPart} WHERE ${anyPart} MATCH ?`
 
 /** A text without a word in it is in every message. */
 function simplify(term: SearchTerm): SearchTerm | boolean {

@@ -14,6 +14,7 @@ storeContract(
   /is there:|thousand|fails alone|any value|3000000|large body|at its time|operators|accounts|close ends|after a reopen/,
 )
 mailContract('sqlite in the thread', (t) => openForTest(t))
+mailContract('sqlite with many parts of the index', (t) => openForTest(t, { partRowsMax: 2 }))
 mailContract(
   'sqlite in workers',
   (t) => openForTest(t, { inThread: false }),
@@ -23,4 +24,10 @@ mailContract(
 test('sqlite and memory agree on random mail, acts and searches', async (t) => {
   const clock = new VirtualClock()
   await agree(async () => [createMemoryStore({ clock }), (await openForTest(t)).store], 40)
+})
+
+test('sqlite and memory agree where each few rows are a part of the index of their own', async (t) => {
+  const clock = new VirtualClock()
+  const parts = { partRowsMax: 3 }
+  await agree(async () => [createMemoryStore({ clock }), (await openForTest(t, parts)).store], 40)
 })

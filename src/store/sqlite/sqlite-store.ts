@@ -69,6 +69,8 @@ export interface SqliteStoreOptions extends Omit<EngineOptions, 'now'> {
   readonly onFatal?: (error: Error) => void
   /** Runs engine and reader in the caller's thread: for the simulator and tests. */
   readonly inThread?: boolean
+  /** Tests: the search index is divided after so many rows (index-parts.ts). */
+  readonly partRowsMax?: number
 }
 
 /** A transaction takes at most so many operations and bytes of bodies. */
@@ -94,7 +96,7 @@ const noBodies: Pending['bodies'] = []
 
 /** Opens (and creates, and migrates) the store in `dir`. Rejects with StoreFailure: in use, damaged, newer than we. */
 export async function createSqliteStore(options: SqliteStoreOptions): Promise<Store> {
-  const { clock, log, inThread = false, onFatal, ...engine } = options
+  const { clock, log, inThread = false, onFatal, partRowsMax: _, ...engine } = options
   mkdirSync(options.dir, { recursive: true, mode: 0o700 })
   const unlock = lockFolder(options.dir)
   let store: SqliteStore | undefined
@@ -170,13 +172,14 @@ class SqliteStore implements Store {
     this.#writer = writer
     this.#reader = reader
     this.#unlock = unlock
-    const { dir, clock, log, inThread = false } = options
+    const { dir, clock, log, inThread = false, partRowsMax } = options
     this.#index = new IndexRunner({
       dir,
       inThread,
       clock,
       log,
       reader,
+      ...(partRowsMax !== undefined && { partRowsMax }),
       isBusy: () => this.#pending.length > 0 || this.#inFlight.length > 0,
     })
     this.#mail = new SqliteMail({

@@ -17,6 +17,7 @@ export type WorkerData =
       readonly avoid: readonly string[]
       /** Say which message is being read: one of them ended the thread before. */
       readonly isCareful: boolean
+      readonly partRowsMax?: number
     }
 
 const port = parentPort
@@ -57,10 +58,16 @@ function serveReader(reader: Reader): void {
   })
 }
 
-function serveIndexer({ dir, avoid, isCareful }: WorkerData & { readonly kind: 'indexer' }): void {
+function serveIndexer({
+  dir,
+  avoid,
+  isCareful,
+  partRowsMax,
+}: WorkerData & { readonly kind: 'indexer' }): void {
   const indexer = new Indexer({
     dir,
     avoid,
+    ...(partRowsMax !== undefined && { partRowsMax }),
     ...(isCareful && { onMessage: (reading: string) => port?.postMessage({ reading }) }),
   })
   port?.on('message', (step: IndexStep | 'close') => {
