@@ -10,9 +10,15 @@ export interface Check {
   /** What to do about it. */
   readonly advice?: string
   readonly details: readonly string[]
+  /** What title and details are made of, for other languages; absent where they are names and quotations alone. */
+  readonly data?: CheckData
 }
 
-const detailsMax = 20
+/** `moreCount`: details beyond those that are shown. */
+export type CheckData = Readonly<Record<string, number | string | readonly string[]>>
+
+/** So many are shown; of the others their number. */
+export const detailsMax = 20
 const detailCharsMax = 300
 
 export function check(
@@ -21,10 +27,19 @@ export function check(
   title: string,
   advice?: string,
   details: readonly string[] = [],
+  data: CheckData = {},
 ): Check {
   const shown = details.slice(0, detailsMax).map((one) => one.slice(0, detailCharsMax).toWellFormed())
-  const more = details.length > detailsMax ? [`and ${details.length - detailsMax} more`] : []
-  return { id, level, title, ...(advice !== undefined && { advice }), details: [...shown, ...more] }
+  const moreCount = Math.max(0, details.length - detailsMax)
+  const all = moreCount > 0 ? { ...data, moreCount } : data
+  return {
+    id,
+    level,
+    title,
+    ...(advice !== undefined && { advice }),
+    details: moreCount > 0 ? [...shown, `and ${moreCount} more`] : shown,
+    ...(Object.keys(all).length > 0 && { data: all }),
+  }
 }
 
 export const bytesText = (bytes: number): string =>

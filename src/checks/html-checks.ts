@@ -1,7 +1,7 @@
 // Owns the checks of a message's HTML: images, links, accessibility, what clients clip or never run. One reading of the
 // HTML, bounded; it fetches nothing.
 
-import { bytesText, type Check, check } from './check.ts'
+import { bytesText, type Check, check, detailsMax } from './check.ts'
 import { readHtml } from './html-parser.ts'
 
 /** Gmail shows "[Message clipped]" behind so many octets of HTML. */
@@ -147,6 +147,7 @@ function checkClipping(html: string): Check {
       'Gmail will clip this message',
       'Shorten the HTML: leave out comments, unused styles and repeated inline styles. What is behind the cut, an unsubscribe link for instance, is not seen.',
       [size],
+      { bytes, limit: clippingBytes },
     )
   const close = bytes > 0.8 * clippingBytes
   return check(
@@ -155,6 +156,7 @@ function checkClipping(html: string): Check {
     close ? 'Close to the size at which Gmail clips' : 'Small enough not to be clipped',
     close ? 'Names and links that are put in for each person can take it over the limit.' : undefined,
     [size],
+    { bytes, limit: clippingBytes },
   )
 }
 
@@ -273,6 +275,10 @@ function* checkLinks({ links }: HtmlFacts): Iterable<Check> {
       `${count(dead.length, 'link')} to nowhere`,
       'Give them an address, or take them out.',
       dead.map(({ text, href }) => `${text.trim() || '(no text)'}: ${href || '(empty)'}`),
+      {
+        texts: dead.slice(0, detailsMax).map(({ text }) => text.trim()),
+        hrefs: dead.slice(0, detailsMax).map(({ href }) => href),
+      },
     )
   const local = links.filter(({ href }) =>
     /^https?:\/\/(?:localhost|127\.|0\.0\.0\.0|10\.|192\.168\.|\[::1\]|[^/]*\.(?:local|internal|test)(?:[:/]|$))/i.test(

@@ -86,22 +86,30 @@ function checkSubject(subject: string): Check {
       `The subject has ${length} characters`,
       'Phones show about 40, most clients about 70.',
       [trimmed],
+      { length },
     )
   return check('subject', 'ok', 'Subject', undefined, [trimmed])
 }
 
 function* checkFields(message: ParsedMessage): Iterable<Check> {
   const wrong: string[] = []
+  const faults: string[] = []
+  const add = (fault: string, sentence: string): void => {
+    faults.push(fault)
+    wrong.push(sentence)
+  }
   const from = fieldsOf(message, 'from').length
-  if (from !== 1) wrong.push(from === 0 ? 'From is missing' : `From stands ${from} times`)
-  if (fieldsOf(message, 'date').length === 0) wrong.push('Date is missing')
-  else if (message.date === undefined) wrong.push('Date cannot be read')
-  if (message.messageId === undefined) wrong.push('Message-ID is missing')
+  if (from === 0) add('missing From', 'From is missing')
+  else if (from > 1) add('several From', `From stands ${from} times`)
+  if (fieldsOf(message, 'date').length === 0) add('missing Date', 'Date is missing')
+  else if (message.date === undefined) add('unreadable Date', 'Date cannot be read')
+  if (message.messageId === undefined) add('missing Message-ID', 'Message-ID is missing')
   if (message.to.length + message.cc.length + fieldsOf(message, 'to').length === 0)
-    wrong.push('neither To nor Cc')
+    add('no-recipients', 'neither To nor Cc')
   for (const name of ['subject', 'to', 'cc', 'reply-to', 'sender', 'message-id', 'date'])
-    if (fieldsOf(message, name).length > 1) wrong.push(`${name} stands several times (RFC 5322 section 3.6)`)
-  if (fieldsOf(message, 'bcc').length > 0) wrong.push('Bcc is still there: its recipients would be seen')
+    if (fieldsOf(message, name).length > 1)
+      add(`several ${name}`, `${name} stands several times (RFC 5322 section 3.6)`)
+  if (fieldsOf(message, 'bcc').length > 0) add('bcc', 'Bcc is still there: its recipients would be seen')
   yield wrong.length === 0
     ? check('header', 'ok', 'From, Date and Message-ID are there, once each')
     : check(
@@ -110,6 +118,7 @@ function* checkFields(message: ParsedMessage): Iterable<Check> {
         'Header fields are not as they must be',
         'Servers refuse or mark such mail.',
         wrong,
+        { faults },
       )
 }
 
@@ -214,8 +223,12 @@ function checkLines(raw: Uint8Array): Check {
         'error',
         `A line of ${longest} octets`,
         'At most 998 are allowed (RFC 5322 section 2.1.1): some servers cut it, and signatures break. Encode the part as quoted-printable or base64.',
+        [],
+        { longest },
       )
-    : check('lines', 'ok', 'No line is too long', undefined, [`the longest has ${longest} octets`])
+    : check('lines', 'ok', 'No line is too long', undefined, [`the longest has ${longest} octets`], {
+        longest,
+      })
 }
 
 function* checkDefects({ defects }: ParsedMessage): Iterable<Check> {

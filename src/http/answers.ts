@@ -208,6 +208,7 @@ export const checks = shape<api.ChecksView>(
         title: text,
         advice: optional(text),
         details: z.array(text),
+        data: optional(z.record(z.string(), z.union([z.number(), text, z.array(text)]))),
       }),
     ),
     htmlSupport: optional(

@@ -190,6 +190,8 @@ export interface CheckView {
   /** What to do about it. */
   readonly advice?: string
   readonly details: readonly string[]
+  /** What title and details are made of; absent where they are names and quotations alone. */
+  readonly data?: Readonly<Record<string, number | string | readonly string[]>>
 }
 
 export interface HtmlSupportView {

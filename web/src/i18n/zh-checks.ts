@@ -3,11 +3,24 @@
 import type { MimeDefectCode } from '../../../src/message/mime-part.ts'
 import type { CheckFacts, CheckWords } from './server-words.ts'
 
-/** The server shows so many, and then says how many more there are. */
-const detailsMax = 20
-
-const count = ({ check }: CheckFacts): string =>
-  check.details.length > detailsMax ? `${detailsMax} 多` : String(check.details.length)
+const numberOf = ({ check }: CheckFacts, key: string): number | undefined => {
+  const value = check.data?.[key]
+  return typeof value === 'number' ? value : undefined
+}
+const listOf = ({ check }: CheckFacts, key: string): readonly string[] => {
+  const value = check.data?.[key]
+  return Array.isArray(value) ? (value as readonly string[]) : []
+}
+/** The line behind those that are shown counts the others. */
+const count = (facts: CheckFacts): string => {
+  const moreCount = numberOf(facts, 'moreCount')
+  return String(facts.check.details.length + (moreCount === undefined ? 0 : moreCount - 1))
+}
+/** The server's last line says in English how many more there are. */
+export const withMore = (facts: CheckFacts, shown: readonly string[]): readonly string[] => {
+  const moreCount = numberOf(facts, 'moreCount')
+  return moreCount === undefined ? shown : [...shown, `另有 ${moreCount} 项`]
+}
 const say = (title: string, advice?: string): CheckWords => ({
   title,
   ...(advice !== undefined && { advice }),
@@ -28,7 +41,8 @@ const sizeText = (bytes: number): string =>
       ? `${Math.round(bytes / 1000)} kB`
       : `${(bytes / 1e6).toFixed(1)} MB`
 
-function subject({ check }: CheckFacts): CheckWords {
+function subject(facts: CheckFacts): CheckWords {
+  const { check } = facts
   const [text = ''] = check.details
   switch (check.level) {
     case 'error':
@@ -38,7 +52,10 @@ function subject({ check }: CheckFacts): CheckWords {
         ? say('主题全部是大写字母', '读起来像在喊叫，过滤器也会扣分。')
         : say('主题看起来像广告', '请去掉重复的符号。')
     case 'info':
-      return say('主题偏长', '手机大约显示 40 个字符，多数客户端大约显示 70 个。')
+      return say(
+        `主题有 ${numberOf(facts, 'length') ?? '许多'} 个字符`,
+        '手机大约显示 40 个字符，多数客户端大约显示 70 个。',
+      )
     default:
       return say('主题')
   }
@@ -73,7 +90,15 @@ function totalSize({ check, message }: CheckFacts): CheckWords {
   }
 }
 
-function clipping({ check }: CheckFacts): CheckWords {
+function clipping(facts: CheckFacts): CheckWords {
+  const bytes = numberOf(facts, 'bytes')
+  const limit = numberOf(facts, 'limit')
+  if (bytes === undefined || limit === undefined) return clippingTitle(facts)
+  const details = [`HTML 共 ${sizeText(bytes)}，Gmail 在 ${sizeText(limit)} 之后截断`]
+  return { ...clippingTitle(facts), details }
+}
+
+function clippingTitle({ check }: CheckFacts): CheckWords {
   switch (check.level) {
     case 'error':
       return say(
@@ -92,6 +117,37 @@ function preheader({ check }: CheckFacts): CheckWords {
   return check.details.length === 0
     ? say('没有预览文字', '邮件列表会显示开头的文字：请以一行简短的文字开头。')
     : say('预览被一行技术性文字占用', '请把一句与内容有关的话放在最前面，必要时可以隐藏。')
+}
+
+function headerFault(fault: string): string {
+  const [kind = '', name = ''] = fault.split(' ', 2)
+  switch (kind) {
+    case 'missing':
+      return `缺少 ${name}`
+    case 'several':
+      return `${name} 出现多次（RFC 5322 第 3.6 节）`
+    case 'unreadable':
+      return `${name} 无法解读`
+    case 'no-recipients':
+      return '既没有 To 也没有 Cc'
+    case 'bcc':
+      return 'Bcc 还在：其中的收件人会被看到'
+    default:
+      return fault
+  }
+}
+
+function lines(facts: CheckFacts): CheckWords {
+  const longest = numberOf(facts, 'longest')
+  if (isFine(facts))
+    return {
+      ...say('没有过长的行'),
+      ...(longest !== undefined && { details: [`最长的一行有 ${longest} 字节`] }),
+    }
+  return say(
+    longest === undefined ? '有一行过长' : `有一行长达 ${longest} 字节`,
+    '一行最多 998 字节（RFC 5322 第 2.1.1 节）：有些服务器会截断，签名也会失效。请用 quoted-printable 或 base64 编码这一部分。',
+  )
 }
 
 function imageWeight({ check, message }: CheckFacts): CheckWords {
@@ -141,19 +197,16 @@ export const checkWords: Readonly<Record<string, (facts: CheckFacts) => CheckWor
   header: (facts) =>
     isFine(facts)
       ? say('From、Date 和 Message-ID 齐全，各有一个')
-      : say('邮件头不合规范', '服务器会拒收或标记这样的邮件。'),
+      : {
+          ...say('邮件头不合规范', '服务器会拒收或标记这样的邮件。'),
+          details: listOf(facts, 'faults').map(headerFault),
+        },
   'list-unsubscribe': unsubscribe,
   template: always('疑似有未填写的模板占位符', '请填写内容，或设置默认值。'),
   'attachments.type': always('含有多数服务商拒收的附件', '请改为下载链接。'),
   'attachments.name': always('有附件没有文件名'),
   'size.total': totalSize,
-  lines: (facts) =>
-    isFine(facts)
-      ? say('没有过长的行')
-      : say(
-          '有一行过长',
-          '一行最多 998 字节（RFC 5322 第 2.1.1 节）：有些服务器会截断，签名也会失效。请用 quoted-printable 或 base64 编码这一部分。',
-        ),
+  lines,
   mime: ({ check }) => ({
     title: '邮件的结构不符合标准',
     advice: '有些客户端会读出不同的内容。',
@@ -185,7 +238,16 @@ export const checkWords: Readonly<Record<string, (facts: CheckFacts) => CheckWor
     '图片被阻止时邮件是空的，过滤器也会把它当作垃圾邮件：重要内容请写成文字。',
   ),
   'images.weight': imageWeight,
-  'links.empty': counted('', ' 个链接没有去处', '请填上地址，或去掉链接。'),
+  'links.empty': (facts) => {
+    const hrefs = listOf(facts, 'hrefs')
+    return {
+      ...say(`${count(facts)} 个链接没有去处`, '请填上地址，或去掉链接。'),
+      details: withMore(
+        facts,
+        listOf(facts, 'texts').map((text, at) => `${text || '（没有文字）'}：${hrefs[at] || '（空）'}`),
+      ),
+    }
+  },
   'links.local': counted(
     '',
     ' 个链接指向收件人无法访问的机器',

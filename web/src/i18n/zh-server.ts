@@ -6,7 +6,7 @@ import type { DeliveryView, WaitingView } from '../../../src/http/api-types.ts'
 import type { ProblemKind } from '../../../src/http/problem.ts'
 import type { TimelineKind } from '../../../src/queue/types.ts'
 import type { ServerWords } from './server-words.ts'
-import { checkWords, defectWords } from './zh-checks.ts'
+import { checkWords, defectWords, withMore } from './zh-checks.ts'
 import { findingWords } from './zh-dns.ts'
 import { verdictChecks, verdictWords } from './zh-verdicts.ts'
 
@@ -198,7 +198,12 @@ export const profileWords: Readonly<Record<string, string>> = {
 const problemPrefix = 'urn:posthouse:problem:'
 
 export const zhServer: ServerWords = {
-  check: (facts) => own(checkWords, facts.check.id)?.(facts),
+  check: (facts) => {
+    const words = own(checkWords, facts.check.id)?.(facts)
+    if (words === undefined || words.details !== undefined || facts.check.data?.moreCount === undefined)
+      return words
+    return { ...words, details: withMore(facts, facts.check.details.slice(0, -1)) }
+  },
   eventKind: (kind) => own(kindWords, kind),
   event: ({ kind, data }) => own(eventWords, kind)?.(data),
   waiting,
