@@ -32,7 +32,7 @@ export interface DmarcAggregateHead
   extends Omit<DmarcAggregateReport, 'records' | 'startAt' | 'endAt' | 'reportId'> {
   readonly recordCount: number
   readonly messageCount: number
-  /** Who sent most of it, at most 40. */
+  /** Who sent most of it, at most 40, and as many as fit. */
   readonly sources: readonly DmarcSource[]
 }
 
@@ -128,10 +128,19 @@ async function readAggregate({ bytes }: ReportPart): Promise<ReportRead> {
 
 const textMax = 200
 const sourcesMax = 40
+/** JSON of the sources: a head is at most 16 KiB. */
+const sourcesCharsMax = 10_000
+
+function asManyAsFit(sources: readonly DmarcSource[]): readonly DmarcSource[] {
+  let chars = 0
+  return sources.slice(0, sourcesMax).filter((source) => {
+    chars += JSON.stringify(source).length
+    return chars <= sourcesCharsMax
+  })
+}
 
 export function readReport(report: DmarcAggregateReport, defects: readonly string[]): ReadReport {
   const { records, startAt, endAt, reportId, ...rest } = report
-  const sources = sourcesOf(records)
   let [successCount, failureCount] = [0, 0]
   for (const row of records)
     if (passesDmarc(row)) successCount += row.count
@@ -145,7 +154,7 @@ export function readReport(report: DmarcAggregateReport, defects: readonly strin
     errors: rest.errors.slice(0, 5).map((error) => error.slice(0, textMax)),
     recordCount: records.length,
     messageCount: successCount + failureCount,
-    sources: sources.slice(0, sourcesMax),
+    sources: asManyAsFit(sourcesOf(records)),
   }
   return {
     organization:
