@@ -14,7 +14,12 @@ import { mergeSources, sourcesOf } from './dmarc-sources.ts'
 import type { DayTally, ReportPart } from './report-kinds.ts'
 import { reportMail } from './report-mail.ts'
 
-const kind = dmarcAggregateKind({ resolver: createFakeResolver({}), generator: 'Posthouse test' })
+let pauses = 0
+const pause = (): Promise<void> => {
+  pauses++
+  return Promise.resolve()
+}
+const kind = dmarcAggregateKind({ resolver: createFakeResolver({}), generator: 'Posthouse test', pause })
 
 const row = (sourceIp: string, more: Partial<DmarcRecordRow> = {}) => ({
   sourceIp,
@@ -139,6 +144,19 @@ describe('parts of mail that may be reports', () => {
     it(`${mediaType} ${fileName}: ${expected}`, () => {
       assert.equal(mayBeAggregate({ mediaType, fileName }), expected)
     })
+  it('a large one lets others work meanwhile', async () => {
+    const entries = Array.from({ length: 3000 }, (_, i) => ({
+      key: String(i),
+      count: 1,
+      data: { row: row(`192.0.${i >> 8}.${i & 255}`), policy, at: 1 },
+    }))
+    const report = await composeDmarcReport({ ...tally, entries }, facts, 'x')
+    assert.ok(report)
+    pauses = 0
+    const read = await kind.reading.read(part(report.bytes))
+    assert.ok(read.ok && read.report.rows.length === 3000)
+    assert.ok(pauses > 5, `${pauses}`)
+  })
   it('what is none is refused with the reason', async () => {
     assert.deepEqual(await kind.reading.read(part(gzipSync('hello'))), {
       ok: false,

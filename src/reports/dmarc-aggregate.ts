@@ -8,7 +8,7 @@ import type { DmarcAggregateReport } from './dmarc-report.ts'
 import { passesDmarc } from './dmarc-report.ts'
 import { type DmarcSource, sourcesOf } from './dmarc-sources.ts'
 import { reportRows } from './dmarc-tally.ts'
-import { dmarcXmlLimits, parseDmarcReport } from './dmarc-xml-reader.ts'
+import { dmarcXmlLimits, readDmarcReport } from './dmarc-xml-reader.ts'
 import { formatDmarcReport } from './dmarc-xml-writer.ts'
 import type {
   ComposedReport,
@@ -25,6 +25,8 @@ export interface DmarcAggregateOptions {
   readonly resolver: Pick<AuthResolver, 'txt'>
   /** 'Posthouse 1.2.3' */
   readonly generator: string
+  /** Lets other work be done between pieces of a large report. */
+  readonly pause: () => Promise<void>
 }
 
 /** What `ReadReport.head` is. */
@@ -41,7 +43,7 @@ const gzipped = (text: string): Promise<Uint8Array> =>
     gzip(text, (error, bytes) => (error === null ? resolve(bytes) : reject(error)))
   })
 
-export function dmarcAggregateKind({ resolver, generator }: DmarcAggregateOptions): ReportKind {
+export function dmarcAggregateKind({ resolver, generator, pause }: DmarcAggregateOptions): ReportKind {
   return {
     name: 'dmarc-aggregate',
     sending: {
@@ -49,7 +51,7 @@ export function dmarcAggregateKind({ resolver, generator }: DmarcAggregateOption
       destinations: (domain, signal) => dmarcDestinations(domain, resolver, signal),
       compose: (tally, facts) => composeDmarcReport(tally, facts, generator),
     },
-    reading: { takes: mayBeAggregate, read: readAggregate },
+    reading: { takes: mayBeAggregate, read: (part) => readAggregate(part, pause) },
   }
 }
 
@@ -119,11 +121,15 @@ export function mayBeAggregate({ mediaType, fileName }: Pick<ReportPart, 'mediaT
 }
 
 /** Never rejects. */
-async function readAggregate({ bytes }: ReportPart): Promise<ReportRead> {
+async function readAggregate({ bytes }: ReportPart, pause: () => Promise<void>): Promise<ReportRead> {
   const unpacked = await unpackReport(bytes, { bytesMax: dmarcXmlLimits.bytesMax })
   if (!unpacked.ok) return { ok: false, defects: [unpacked.reason] }
-  const read = parseDmarcReport(unpacked.bytes)
-  return read.ok ? { ok: true, report: readReport(read.report, read.defects) } : read
+  const steps = readDmarcReport(unpacked.bytes)
+  for (;;) {
+    const { done, value: read } = steps.next()
+    if (done === true) return read.ok ? { ok: true, report: readReport(read.report, read.defects) } : read
+    await pause()
+  }
 }
 
 const textMax = 200

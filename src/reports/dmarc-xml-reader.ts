@@ -39,8 +39,17 @@ export type ReadDmarcReport =
 
 /** Unpacked octets. */
 export function parseDmarcReport(bytes: Uint8Array): ReadDmarcReport {
+  const steps = readDmarcReport(bytes)
+  for (;;) {
+    const step = steps.next()
+    if (step.done === true) return step.value
+  }
+}
+
+/** The same in steps of a few milliseconds, for who does this beside other work. */
+export function* readDmarcReport(bytes: Uint8Array): Generator<undefined, ReadDmarcReport> {
   if (bytes.length > dmarcXmlLimits.bytesMax) return { ok: false, defects: ['too long'] }
-  return new ReportReader().read(decodeXml(bytes))
+  return yield* new ReportReader().read(decodeXml(bytes))
 }
 
 class ReportReader {
@@ -48,12 +57,12 @@ class ReportReader {
   #metadata: XmlElement | undefined
   #policy: XmlElement | undefined
   readonly #records: DmarcRecordRow[] = []
-  #root: string | undefined
+  #root: string | undefined;
 
-  read(xml: string): ReadDmarcReport {
+  *read(xml: string): Generator<undefined, ReadDmarcReport> {
     const { depthMax, elementsMax, textMax, recordsMax } = dmarcXmlLimits
     const limits = { depthMax, elementsMax, textMax, rootChildrenMax: recordsMax + 20 }
-    const namespace = readXml(xml, limits, {
+    const namespace = yield* readXml(xml, limits, {
       root: (name) => {
         this.#root = name
         return name === 'feedback'
