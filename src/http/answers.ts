@@ -3,6 +3,7 @@
 
 import { z } from 'zod'
 
+import { searchProblems } from '../store/search-syntax.ts'
 import type * as api from './api-types.ts'
 
 const at = z.int().meta({ description: 'Epoch milliseconds.' })
@@ -65,6 +66,7 @@ export const mailList = shape<api.MailList>(
     cursor: optional(text),
     counts: mailCounts,
     warnings: z.array(text),
+    problems: optional(z.array(z.strictObject({ code: z.enum(searchProblems), text }))),
   }),
 )
 

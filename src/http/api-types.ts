@@ -5,6 +5,7 @@
 import type { FaultRule } from '../policy/fault-rules.ts'
 import type { Waiting } from '../queue/explain.ts'
 import type { MailboxCounts, MailCounts, MailSummary } from '../store/mail-view.ts'
+import type { SearchProblem } from '../store/search-syntax.ts'
 
 export type { Fault, FaultMatch, FaultRule, FaultRuleInput, FaultStage } from '../policy/fault-rules.ts'
 /** GET /v1/domains/:name/dns (`check=false`: DNS is not asked); POST /v1/domains/:name/dkim/rotate and /activate */
@@ -18,7 +19,7 @@ export type {
   DnsState,
   DomainDnsView,
 } from './routes-domain-dns-types.ts'
-export type { MailboxCounts, MailCounts, MailSummary }
+export type { MailboxCounts, MailCounts, MailSummary, SearchProblem }
 
 // ---- who asks: GET, POST, DELETE /v1/session ---------------------------------------------------------------------
 
@@ -56,6 +57,8 @@ export interface MailList {
   readonly counts: MailCounts
   /** What of `q` was not understood, a sentence each; the rest was searched for. */
   readonly warnings: readonly string[]
+  /** The same for programs, in the same order; absent where there are none. */
+  readonly problems?: readonly SearchProblem[]
 }
 
 /** GET /v1/messages/wait?q=&to=&from=&subject=&since=&timeout= answers as soon as one is there, or when the time is over. */

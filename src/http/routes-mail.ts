@@ -55,7 +55,7 @@ export function mailRoutes(services: Services): readonly ApiRoute[] {
       answers: { 200: json(answers.mailList) },
       async handle({ query, principal }): Promise<MailList> {
         const scope = scopeOf(principal, query)
-        const { terms, warnings } = parseSearch(query.q ?? '', clock.now())
+        const { terms, warnings, problems } = parseSearch(query.q ?? '', clock.now())
         const [page, counts] = await Promise.all([
           store.mailPage({
             ...scope,
@@ -66,7 +66,7 @@ export function mailRoutes(services: Services): readonly ApiRoute[] {
           }),
           store.mailCounts(scope),
         ])
-        return { ...page, counts, warnings }
+        return { ...page, counts, warnings, ...(problems.length > 0 && { problems }) }
       },
     }),
     route({

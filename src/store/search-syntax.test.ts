@@ -86,7 +86,7 @@ const table: readonly (readonly [string, readonly SearchTerm[]])[] = [
 
 for (const [text, terms] of table)
   test(`search: ${text || 'nothing'}`, () =>
-    assert.deepEqual(parseSearch(text, now), { terms, warnings: [] }))
+    assert.deepEqual(parseSearch(text, now), { terms, warnings: [], problems: [] }))
 
 const warned: readonly (readonly [string, readonly SearchTerm[]])[] = [
   ['has:wings', []],

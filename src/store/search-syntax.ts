@@ -17,7 +17,31 @@ export interface ParsedSearch {
   readonly terms: readonly SearchTerm[]
   /** Sentences for people: what was left out or taken as words. */
   readonly warnings: readonly string[]
+  /** The same for programs, in the same order. */
+  readonly problems: readonly SearchProblem[]
 }
+
+export const searchProblems = [
+  'too-long',
+  'too-many-terms',
+  'open-quote',
+  'empty-field',
+  'no-address',
+  'no-words',
+  'unknown-has',
+  'unknown-is',
+  'bad-date',
+  'bad-size',
+  'no-field',
+] as const
+
+export interface SearchProblem {
+  readonly code: (typeof searchProblems)[number]
+  /** What it is about, as it was typed: a term, a field, or a limit; '' where there is nothing to name. */
+  readonly text: string
+}
+
+type Warn = (code: SearchProblem['code'], text: string, sentence: string) => void
 
 export const searchCharsMax = 2000
 export const searchTermsMax = 50
@@ -26,11 +50,15 @@ const warningsMax = 20
 /** `now` (epoch ms) is what `2d` counts back from. */
 export function parseSearch(text: string, now: number): ParsedSearch {
   const warnings: string[] = []
-  const warn = (sentence: string): void => {
-    if (warnings.length < warningsMax && !warnings.includes(sentence)) warnings.push(sentence)
+  const problems: SearchProblem[] = []
+  const warn: Warn = (code, text, sentence) => {
+    if (warnings.length >= warningsMax || warnings.includes(sentence)) return
+    warnings.push(sentence)
+    problems.push({ code, text })
   }
   const bounded = text.slice(0, searchCharsMax).toWellFormed()
-  if (bounded.length < text.length) warn(`Only the first ${searchCharsMax} characters were read.`)
+  if (bounded.length < text.length)
+    warn('too-long', String(searchCharsMax), `Only the first ${searchCharsMax} characters were read.`)
   const groups: SearchTerm[][] = []
   let count = 0
   let joinNext = false
@@ -50,7 +78,7 @@ export function parseSearch(text: string, now: number): ParsedSearch {
     negateNext = false
     if (term === undefined) continue
     if (++count > searchTermsMax) {
-      warn(`Only the first ${searchTermsMax} terms were read.`)
+      warn('too-many-terms', String(searchTermsMax), `Only the first ${searchTermsMax} terms were read.`)
       break
     }
     const signed: SearchTerm = negate ? { kind: 'not', term } : term
@@ -64,6 +92,7 @@ export function parseSearch(text: string, now: number): ParsedSearch {
       group.length === 1 ? (group[0] as SearchTerm) : { kind: 'or', terms: group },
     ),
     warnings,
+    problems,
   }
 }
 
@@ -91,7 +120,7 @@ const quotes: ReadonlyMap<string, string> = new Map([
   ['「', '」'],
 ])
 
-function* split(text: string, warn: (sentence: string) => void): Generator<Word> {
+function* split(text: string, warn: Warn): Generator<Word> {
   let at = 0
   const match = (pattern: RegExp): RegExpExecArray | null => {
     pattern.lastIndex = at
@@ -113,7 +142,8 @@ function* split(text: string, warn: (sentence: string) => void): Generator<Word>
       continue
     }
     const end = endOfQuote(text, at + 1, close)
-    if (end === -1) warn('A quote is not closed: everything behind it was taken as the phrase.')
+    if (end === -1)
+      warn('open-quote', '', 'A quote is not closed: everything behind it was taken as the phrase.')
     const inside = text.slice(at + 1, end === -1 ? text.length : end)
     at = end === -1 ? text.length : end + 1
     // "two wor"* goes on.
@@ -141,19 +171,20 @@ const textFields: ReadonlyMap<string, SearchField> = new Map([
   ['file', 'filename'],
 ])
 
-function termOf(word: Word, now: number, warn: (sentence: string) => void): SearchTerm | undefined {
+function termOf(word: Word, now: number, warn: Warn): SearchTerm | undefined {
   const { field, value, raw } = word
   if (field === '') return textTerm('any', value, raw, warn)
   if (value === '' && isField(field)) {
-    warn(`${field}: has nothing behind it and was left out.`)
+    warn('empty-field', field, `${field}: has nothing behind it and was left out.`)
     return undefined
   }
-  const wrong = (hint: string): undefined => warn(`${raw} was left out: ${hint}`) as undefined
+  const wrong = (code: SearchProblem['code'], hint: string): undefined =>
+    warn(code, raw, `${raw} was left out: ${hint}`) as undefined
   switch (field) {
     case 'from':
     case 'to': {
       const text = value.replace(/\*$/, '')
-      if (addressPhrase(text).words.length === 0) return wrong('it has no letters or digits.')
+      if (addressPhrase(text).words.length === 0) return wrong('no-address', 'it has no letters or digits.')
       return { kind: 'address', field, text }
     }
     case 'tag':
@@ -161,26 +192,28 @@ function termOf(word: Word, now: number, warn: (sentence: string) => void): Sear
     case 'id':
       return { kind: 'id', id: value.replace(/^<|>$/g, '') }
     case 'has':
-      return hasTerm(value.toLowerCase()) ?? wrong('has: knows attachment and tag.')
+      return hasTerm(value.toLowerCase()) ?? wrong('unknown-has', 'has: knows attachment and tag.')
     case 'is':
-      return isTerm(value.toLowerCase()) ?? wrong('is: knows unread, read and starred.')
+      return isTerm(value.toLowerCase()) ?? wrong('unknown-is', 'is: knows unread, read and starred.')
     case 'before':
     case 'after': {
       const at = instantOf(value, now)
-      if (at === undefined) return wrong('a date looks like 2026-01-31, a time ago like 2d or 3h.')
+      if (at === undefined)
+        return wrong('bad-date', 'a date looks like 2026-01-31, a time ago like 2d or 3h.')
       return field === 'before' ? { kind: 'received', before: at } : { kind: 'received', after: at }
     }
     case 'larger':
     case 'smaller': {
       const bytes = sizeOf(value)
-      if (bytes === undefined) return wrong('a size looks like 5000, 10k or 2MB.')
+      if (bytes === undefined) return wrong('bad-size', 'a size looks like 5000, 10k or 2MB.')
       return field === 'larger' ? { kind: 'size', min: bytes } : { kind: 'size', max: bytes }
     }
     default: {
       const textField = textFields.get(field)
       if (textField !== undefined) return textTerm(textField, value, raw, warn)
       // `https://...` and `re:hello` are words of a text.
-      if (!value.startsWith('//')) warn(`${field}: is no field; ${raw} was searched for as words.`)
+      if (!value.startsWith('//'))
+        warn('no-field', raw, `${field}: is no field; ${raw} was searched for as words.`)
       return textTerm('any', `${field}:${value}`, raw, warn)
     }
   }
@@ -189,16 +222,11 @@ function termOf(word: Word, now: number, warn: (sentence: string) => void): Sear
 const otherFields = new Set(['from', 'to', 'tag', 'id', 'has', 'is', 'before', 'after', 'larger', 'smaller'])
 const isField = (field: string): boolean => otherFields.has(field) || textFields.has(field)
 
-function textTerm(
-  field: SearchField,
-  value: string,
-  raw: string,
-  warn: (sentence: string) => void,
-): SearchTerm | undefined {
+function textTerm(field: SearchField, value: string, raw: string, warn: Warn): SearchTerm | undefined {
   const prefix = value.endsWith('*')
   const text = value.replace(/\*+$/, '')
   if (phraseOf(text, prefix).words.length > 0) return { kind: 'text', field, text, prefix }
-  if (/[^\s*-]/.test(value)) warn(`${raw} has no letters or digits and was left out.`)
+  if (/[^\s*-]/.test(value)) warn('no-words', raw, `${raw} has no letters or digits and was left out.`)
   return undefined
 }
 

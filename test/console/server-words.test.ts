@@ -12,6 +12,7 @@ import { eventText } from '../../src/http/timeline-text.ts'
 import { parseMessage } from '../../src/message/parse-message.ts'
 import { faultProfiles } from '../../src/policy/fault-rules.ts'
 import type { TimelineKind } from '../../src/queue/types.ts'
+import { parseSearch, searchProblems } from '../../src/store/search-syntax.ts'
 import { checkWords } from '../../web/src/i18n/zh-checks.ts'
 import {
   eventWords,
@@ -254,6 +255,28 @@ test('console: whatever is found of a domain in DNS has a Chinese sentence with 
     assert.match(words?.text ?? '', chinese, code)
     for (const name of named) assert.ok(`${words?.text}${words?.advice}`.includes(name), `${code} ${name}`)
   }
+})
+
+test('console: whatever is not understood of a search is said in Chinese, with the words that were typed', () => {
+  const seen = new Set<string>()
+  for (const q of [
+    'x'.repeat(3000),
+    'a '.repeat(60),
+    '"open',
+    'from:',
+    'from:*** is:red has:wings after:soon larger:big colour:red ***! ...',
+  ]) {
+    const { warnings, problems } = parseSearch(q, 0)
+    assert.equal(warnings.length, problems.length)
+    problems.forEach((problem, at) => {
+      seen.add(problem.code)
+      const words = zhServer.searchProblem(problem) ?? ''
+      assert.match(words, chinese, problem.code)
+      assert.ok(words.includes(problem.text), words)
+      if (problem.text !== '') assert.ok(warnings[at]?.includes(problem.text), warnings[at])
+    })
+  }
+  assert.deepEqual(sorted(seen), sorted(searchProblems))
 })
 
 test('console: spans of time as a person says them', () => {

@@ -7,6 +7,7 @@ import type {
   DnsCheckItem,
   HtmlSupportView,
   MessageView,
+  SearchProblem,
   TimelineView,
 } from '../../../src/http/api-types.ts'
 
@@ -43,6 +44,8 @@ export interface ServerWords {
   profile(name: string): string | undefined
   /** What is broken in a message, by the code of the defect. */
   defect(code: string): string | undefined
+  /** What of a search was not understood. */
+  searchProblem(problem: SearchProblem): string | undefined
   /** What was found of a domain in DNS, and what to do; what to publish is shown beside it. */
   finding(check: DnsCheckItem): FindingWords | undefined
 }

@@ -2,7 +2,7 @@
 // Reasons, replies and notes that are quoted stay word for word. What exists in the server must exist here:
 // test/console/server-words.test.ts walks it.
 
-import type { DeliveryView, WaitingView } from '../../../src/http/api-types.ts'
+import type { DeliveryView, SearchProblem, WaitingView } from '../../../src/http/api-types.ts'
 import type { ProblemKind } from '../../../src/http/problem.ts'
 import type { TimelineKind } from '../../../src/queue/types.ts'
 import type { ServerWords } from './server-words.ts'
@@ -195,6 +195,20 @@ export const profileWords: Readonly<Record<string, string>> = {
   'lost-answer': '邮件已收下，但客户端得知之前连接中断：它会发送两次吗？',
 }
 
+export const searchWords: Readonly<Record<SearchProblem['code'], (text: string) => string>> = {
+  'too-long': (max) => `只读取了前 ${max} 个字符。`,
+  'too-many-terms': (max) => `只读取了前 ${max} 个条件。`,
+  'open-quote': () => '引号没有结束：后面的全部内容都作为短语。',
+  'empty-field': (field) => `${field}: 后面没有内容，已忽略。`,
+  'no-address': (term) => `${term} 中没有字母或数字，已忽略。`,
+  'no-words': (term) => `${term} 中没有字母或数字，已忽略。`,
+  'unknown-has': (term) => `${term} 已忽略：has: 后面可以是 attachment 或 tag。`,
+  'unknown-is': (term) => `${term} 已忽略：is: 后面可以是 unread、read 或 starred。`,
+  'bad-date': (term) => `${term} 已忽略：日期写作 2026-01-31，距今的时间写作 2d 或 3h。`,
+  'bad-size': (term) => `${term} 已忽略：大小写作 5000、10k 或 2MB。`,
+  'no-field': (term) => `${term} 中没有这样的字段，已按普通文字搜索。`,
+}
+
 const problemPrefix = 'urn:posthouse:problem:'
 
 export const zhServer: ServerWords = {
@@ -211,5 +225,6 @@ export const zhServer: ServerWords = {
     type.startsWith(problemPrefix) ? own(problemWords, type.slice(problemPrefix.length)) : undefined,
   profile: (name) => own(profileWords, name),
   defect: (code) => own(defectWords, code),
+  searchProblem: ({ code, text }) => own(searchWords, code)?.(text),
   finding: ({ code, data }) => own(findingWords, code)?.(data),
 }

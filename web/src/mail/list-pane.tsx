@@ -22,6 +22,18 @@ import { VirtualRows } from './virtual-rows.tsx'
 const searchDelayMs = 220
 const pressMs = 450
 
+/** In the reader's language where it has words for them. */
+function sayWarnings(): string {
+  const words = text().server
+  const problems = list.problems.value
+  return list.warnings.value
+    .map((sentence, at) => {
+      const problem = problems[at]
+      return (problem && words?.searchProblem(problem)) ?? sentence
+    })
+    .join(' ')
+}
+
 export function ListPane(props: {
   readonly openId: string | undefined
   readonly onOpen: (row: MailSummary) => void
@@ -84,7 +96,7 @@ export function ListPane(props: {
       {list.warnings.value.length > 0 && (
         <div class="note" role="status">
           <Icon name="info" size={16} />
-          <span class="grow">{list.warnings.value.join(' ')}</span>
+          <span class="grow">{sayWarnings()}</span>
         </div>
       )}
       {/* biome-ignore lint/a11y/noStaticElementInteractions: the rows inside answer to the keyboard through the page's keys */}

@@ -2,7 +2,14 @@
 // both follow what happens. A row is a message in a mailbox. New rows come in at the top; the view keeps its place.
 
 import { batch, computed, signal } from '@preact/signals'
-import type { CountView, EventView, MailActBody, MailList, MailSummary } from '../../../src/http/api-types.ts'
+import type {
+  CountView,
+  EventView,
+  MailActBody,
+  MailList,
+  MailSummary,
+  SearchProblem,
+} from '../../../src/http/api-types.ts'
 import { api, get, messagePath } from '../api/client.ts'
 import { onEvent } from '../api/live.ts'
 
@@ -37,6 +44,8 @@ export const listState = signal<'loading' | 'ready' | 'failed'>('loading')
 export const listError = signal<unknown>(undefined)
 export const counts = signal<MailList['counts']>({ total: 0, unread: 0, sizeBytes: 0 })
 export const warnings = signal<readonly string[]>([])
+/** The same as data, in the same order. */
+export const problems = signal<readonly SearchProblem[]>([])
 export const hasMore = signal(false)
 export const selected = signal<ReadonlySet<RowKey>>(new Set())
 /** The row that the keyboard is on. */
@@ -90,6 +99,7 @@ export async function loadList(): Promise<void> {
 function take(page: MailList): void {
   counts.value = page.counts
   warnings.value = page.warnings
+  problems.value = page.problems ?? []
 }
 
 export async function loadMore(): Promise<void> {
