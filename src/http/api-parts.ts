@@ -21,6 +21,7 @@ import type {
 } from './api-types.ts'
 import type { ControlApi } from './control-api.ts'
 import type { InboundRoutes } from './inbound-routes.ts'
+import type { ReportsService } from './reports-service.ts'
 import type { DomainDns } from './routes-domain-dns-types.ts'
 
 export type ApiStore = MailViews &
@@ -139,6 +140,8 @@ export interface ApiParts {
   accounts(): readonly AccountItem[]
   readonly domains: Domains
   readonly domainDns?: DomainDns
+  /** Reports between mail systems. */
+  readonly reports?: ReportsService
   readonly inbound: InboundRoutes
   /** Whether a domain (A-labels) is one of ours. */
   isOurs(domain: string): boolean

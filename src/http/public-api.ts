@@ -20,6 +20,7 @@ import { mailRoutes } from './routes-mail.ts'
 import { mailpitRoutes } from './routes-mailpit.ts'
 import { messageRoutes } from './routes-message.ts'
 import { queueRoutes } from './routes-queue.ts'
+import { postedReportTypes, reportRoutes } from './routes-reports.ts'
 import { sendRoutes } from './routes-send.ts'
 import { sessionRoutes } from './routes-session.ts'
 import { webhookRoutes } from './routes-webhooks.ts'
@@ -76,7 +77,7 @@ export function createPublicApi(parts: ApiParts, files: readonly ConsoleFile[] =
         else parseJson(request, body.toString(), done)
       })
       server.addContentTypeParser(
-        ['message/rfc822', 'message/global', 'text/plain', 'application/octet-stream'],
+        ['message/rfc822', 'message/global', 'text/plain', 'application/octet-stream', ...postedReportTypes],
         { parseAs: 'buffer' },
         (_request, body, done) => done(null, body),
       )
@@ -108,6 +109,7 @@ function allRoutes(services: Services, streams: Set<EventStream>): readonly ApiR
     ...queueRoutes(services),
     ...adminRoutes(services),
     ...domainDnsRoutes(services),
+    ...reportRoutes(services),
     ...faultRoutes(services),
     ...webhookRoutes(services),
     ...inboundRoutes(services),

@@ -15,10 +15,12 @@ import { addControlRoutes } from './control-routes.ts'
 import type { MetricsRegistry } from './metrics.ts'
 import { ApiError, type Problem, problem, problemMediaType, toProblem } from './problem.ts'
 import type { PublicApi } from './public-api.ts'
+import type { ReportsService } from './reports-service.ts'
 import { addChallengeRoute, type ChallengeSource, isChallengeRequest } from './routes-acme-challenge.ts'
 import { addDomainDnsRoutes } from './routes-domain-dns-control.ts'
 import { addStsRoute, isStsRequest, type StsPolicySource } from './routes-domain-dns-sts.ts'
 import type { DomainDns } from './routes-domain-dns-types.ts'
+import { addReportRoutes } from './routes-reports-control.ts'
 import { hostOf, promiseHttps, sendToHttps } from './transport-rules.ts'
 
 export interface HttpServerOptions {
@@ -34,6 +36,8 @@ export interface HttpServerOptions {
   readonly api?: PublicApi
   /** Control: domains and their keys. */
   readonly domainDns?: DomainDns
+  /** Control: reports between mail systems. */
+  readonly reports?: ReportsService
   /** Public: MTA-STS policies. */
   readonly stsPolicy?: StsPolicySource
   /** Public: challenges of authorities for certificates. */
@@ -111,6 +115,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (scope === 'control') {
     addControlRoutes(server, app)
     if (options.domainDns !== undefined) addDomainDnsRoutes(server, options.domainDns)
+    if (options.reports !== undefined) addReportRoutes(server, options.reports, clock)
   } else {
     if (options.stsPolicy !== undefined) addStsRoute(server, options.stsPolicy)
     if (options.challenge !== undefined) addChallengeRoute(server, options.challenge)
