@@ -189,6 +189,7 @@ try {
     ['search, two frequent words', `${vocabulary[1]} ${vocabulary[2]}`],
     ['search, a phrase', `"${vocabulary[0]} ${vocabulary[1]}"`],
     ['search, a beginning', `${(vocabulary[3] ?? '').slice(0, 1)}*`],
+    ['search, the most frequent beginning', `${letters[0]}*`],
     ['search, two Chinese characters', `${han[0]}${han[1]}`],
     ['search, one Chinese character', han[3] ?? ''],
     ['search, without a frequent word', `-${vocabulary[0]}`],
@@ -208,6 +209,10 @@ try {
   await measure('counts', async () => (await store.mailCounts({ account: 'capture' })).total)
   await measure('counts of a search, a frequent word', async () => {
     const search = parseSearch(vocabulary[0] ?? '', 0).terms
+    return (await store.mailCounts({ search })).total
+  })
+  await measure('counts of a search, a beginning', async () => {
+    const search = parseSearch(`${(vocabulary[3] ?? '').slice(0, 1)}*`, 0).terms
     return (await store.mailCounts({ search })).total
   })
   await measure('mailboxes', async () => (await store.mailboxes()).length)

@@ -495,6 +495,38 @@ export function mailContract(
     })
   })
 
+  describe(`${name}: counting what a search finds`, () => {
+    it('is exact up to the bound; beyond, it is of the newest, and says that there are more', async ({
+      store,
+    }) => {
+      const texts: string[] = []
+      for (let i = 0; i < 9; i++) {
+        const text = eml({ Subject: i % 2 === 0 ? `even ${i}` : `odd ${i}` }, 'x'.repeat(i))
+        texts.push(text)
+        await keep(store, { text })
+      }
+      const search = searching('even')
+      const exact = await store.mailCounts({ search }, 5)
+      assert.equal(exact.total, 5)
+      assert.ok(!('isAtLeast' in exact))
+      const { items } = await store.mailPage({ search, limit: 3 })
+      const sizeBytes = items.reduce((sum, item) => sum + item.sizeBytes, 0)
+      assert.deepEqual(await store.mailCounts({ search }, 3), {
+        total: 3,
+        unread: 3,
+        sizeBytes,
+        isAtLeast: true,
+      })
+      assert.equal((await store.mailCounts({ search: searching('-even') }, 3)).isAtLeast, true)
+      assert.deepEqual(await store.mailCounts({ search: searching('nothing') }, 3), {
+        total: 0,
+        unread: 0,
+        sizeBytes: 0,
+      })
+      assert.equal((await store.mailCounts({}, 3)).total, 9, 'what is not searched for is counted already')
+    })
+  })
+
   describe(`${name}: feed`, () => {
     it('tells nothing until it is asked to, and then in the order of the commits', async ({
       store,
@@ -798,6 +830,7 @@ export async function agree(open: () => Promise<readonly [Store, Store]>, runs: 
           assert.deepEqual(idsIn(await pages(other, { ...scope, limit })), idsIn(wanted))
           assert.deepEqual(await pages(other, { ...scope, limit: 1000 }), wanted)
           assert.deepEqual(await other.mailCounts(scope), await one.mailCounts(scope))
+          assert.deepEqual(await other.mailCounts(scope, limit), await one.mailCounts(scope, limit))
           assert.deepEqual(await other.mailTags(scope), await one.mailTags(scope))
         }
         assert.deepEqual(await other.mailboxes(), await one.mailboxes())

@@ -11,6 +11,8 @@ export const tagsMax = 50
 export const tagCharsMax = 64
 export const tagsListedMax = 200
 export const actRowsDefault = 1000
+/** Rows of a search that are counted: some 50 ms. */
+export const matchesMaxDefault = 10_000
 /** JSON of a document, in octets. */
 export const documentBytesMax = 256 * 1024
 

@@ -84,6 +84,11 @@ export interface MailCounts {
   readonly sizeBytes: number
 }
 
+/** Of a search: exact up to a bound. Beyond it these are sums over the newest rows that match, and there are more. */
+export interface MatchCounts extends MailCounts {
+  readonly isAtLeast?: true
+}
+
 export interface MailboxCounts extends MailCounts {
   readonly account: string
   readonly mailbox: string
@@ -102,7 +107,8 @@ export type MailTarget = MailScope & ({ readonly ids: readonly MessageId[] } | {
 export interface MailViews {
   /** Newest first. A search that needs the index waits for what is not indexed yet, at most a second. */
   mailPage(query: MailPageQuery): Promise<MailPage>
-  mailCounts(scope: MailScope): Promise<MailCounts>
+  /** Exact without a search; a search is counted up to `matchesMax` rows (default 10,000). */
+  mailCounts(scope: MailScope, matchesMax?: number): Promise<MatchCounts>
   /** Every mailbox with something in it, and those that were made. */
   mailboxes(account?: string): Promise<readonly MailboxCounts[]>
   /** Tags in use with how many messages carry each, most used first, at most 200. */

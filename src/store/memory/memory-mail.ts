@@ -23,6 +23,7 @@ import type {
   MailScope,
   MailSummary,
   MailTarget,
+  MatchCounts,
   SearchField,
   SearchTerm,
 } from '../mail-view.ts'
@@ -215,14 +216,17 @@ export class MemoryMail {
     return this.#rows.filter((row) => this.#isIn(row, scope))
   }
 
-  counts(scope: MailScope): MailCounts {
-    return countsOf(this.#all(scope))
+  counts(scope: MailScope, matchesMax: number): MatchCounts {
+    const rows = this.#all(scope)
+    if (scope.search === undefined || scope.search.length === 0 || rows.length <= matchesMax)
+      return countsOf(rows)
+    return { ...countsOf(rows.slice(rows.length - matchesMax)), isAtLeast: true }
   }
 
   boxes(account?: string): readonly MailboxCounts[] {
     return [...this.#boxes.values()]
       .filter((box) => account === undefined || box.account === account)
-      .map((box) => ({ account: box.account, mailbox: box.mailbox, ...this.counts(box) }))
+      .map((box) => ({ account: box.account, mailbox: box.mailbox, ...countsOf(this.#all(box)) }))
       .sort((one, other) => order(one.account, other.account) || order(one.mailbox, other.mailbox))
   }
 

@@ -22,18 +22,18 @@ import type {
   TimelineEvent,
 } from '../../queue/types.ts'
 import { bytesBody, inlineBytesMax } from '../body-file.ts'
-import { addedKind, checkChange } from '../mail-rules.ts'
+import { addedKind, checkChange, matchesMaxDefault } from '../mail-rules.ts'
 import type {
   Documents,
   FeedEntry,
   MailboxCounts,
   MailChange,
-  MailCounts,
   MailPage,
   MailPageQuery,
   MailScope,
   MailSummary,
   MailTarget,
+  MatchCounts,
   StoredDocument,
 } from '../mail-view.ts'
 import type {
@@ -479,8 +479,8 @@ class MemoryStore implements Store {
     return this.#answer(() => this.#mail.page(query))
   }
 
-  mailCounts(scope: MailScope): Promise<MailCounts> {
-    return this.#answer(() => this.#mail.counts(scope))
+  mailCounts(scope: MailScope, matchesMax = matchesMaxDefault): Promise<MatchCounts> {
+    return this.#answer(() => this.#mail.counts(scope, matchesMax))
   }
 
   mailboxes(account?: string): Promise<readonly MailboxCounts[]> {

@@ -523,7 +523,7 @@ export class MailReader {
       )
       return { ...row } as unknown as MailCounts
     }
-    const found = this.#scan(scan, 'sums', summedRowsMax)
+    const found = this.#scan(scan, 'sums', Math.min(scan.limit, summedRowsMax))
     let unread = 0
     let sizeBytes = 0
     for (const row of found.items) {

@@ -10,6 +10,7 @@ import {
   checkChange,
   documentJson,
   idsOf,
+  matchesMaxDefault,
   notACursor,
   pageRowsMax,
   tagsListedMax,
@@ -27,6 +28,7 @@ import type {
   MailSummary,
   MailTarget,
   MailViews,
+  MatchCounts,
   SearchTerm,
   StoredDocument,
 } from '../mail-view.ts'
@@ -121,7 +123,7 @@ export class SqliteMail implements MailViews, Feed, Documents {
     if (search !== undefined && planSearch(search, false).needsIndex) await this.#options.index.caughtUp()
   }
 
-  async mailCounts(scope: MailScope): Promise<MailCounts> {
+  async mailCounts(scope: MailScope, matchesMax = matchesMaxDefault): Promise<MatchCounts> {
     await this.#ready(scope.search)
     const sum = { total: 0, unread: 0, sizeBytes: 0 }
     let from: number | undefined
@@ -129,7 +131,7 @@ export class SqliteMail implements MailViews, Feed, Documents {
       const scan: MailScan = {
         ...scopeOf(scope),
         order: 'newest',
-        limit: 0,
+        limit: matchesMax - sum.total,
         ...(from !== undefined && { from }),
       }
       const part = (await this.#ask({ kind: 'mailCounts', scan })) as MailCounts & { next?: number }
@@ -137,8 +139,10 @@ export class SqliteMail implements MailViews, Feed, Documents {
       sum.unread += part.unread
       sum.sizeBytes += part.sizeBytes
       from = part.next
-    } while (from !== undefined)
-    return sum
+    } while (from !== undefined && sum.total < matchesMax)
+    if (from === undefined) return sum
+    const { items } = await this.#found({ ...scopeOf(scope), order: 'newest', limit: 1, from })
+    return items.length === 0 ? sum : { ...sum, isAtLeast: true }
   }
 
   async mailboxes(account?: string): Promise<readonly MailboxCounts[]> {

@@ -18,12 +18,12 @@ import type {
   FeedEntry,
   MailboxCounts,
   MailChange,
-  MailCounts,
   MailPage,
   MailPageQuery,
   MailScope,
   MailSummary,
   MailTarget,
+  MatchCounts,
   StoredDocument,
 } from '../mail-view.ts'
 import type {
@@ -547,8 +547,8 @@ class SqliteStore implements Store {
     return this.#mail.mailPage(query)
   }
 
-  mailCounts(scope: MailScope): Promise<MailCounts> {
-    return this.#mail.mailCounts(scope)
+  mailCounts(scope: MailScope, matchesMax?: number): Promise<MatchCounts> {
+    return this.#mail.mailCounts(scope, matchesMax)
   }
 
   mailboxes(account?: string): Promise<readonly MailboxCounts[]> {
