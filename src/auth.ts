@@ -6,6 +6,7 @@
 //   verdicts.dmarc.result; verdicts.dkim.signatures[0]?.reason; verdicts.field
 
 export type { ChainStatus } from './auth/arc-chain.ts'
+export { findTrustedForwarder, type TrustedForwarder } from './auth/arc-override.ts'
 export { type ArcSealOptions, sealArc } from './auth/arc-seal.ts'
 export { type ArcReport, type ArcSetResult, verifyArc } from './auth/arc-verify.ts'
 export {

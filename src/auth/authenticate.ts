@@ -3,6 +3,7 @@
 // message, a peer or DNS says. RFC 7208, 6376, 8617, 9989, 8601.
 
 import { literalAddress, tryParseDomain } from '../base/domain.ts'
+import { findTrustedForwarder } from './arc-override.ts'
 import { ArcCheck, type ArcReport } from './arc-verify.ts'
 import { formatAuthenticationResults, type MethodProperty, type MethodResult } from './auth-results.ts'
 import { type Author, readAuthor } from './author.ts'
@@ -22,6 +23,8 @@ export interface AuthenticateOptions
   readonly authservId: string
   /** SPF of the HELO name too. Default true. */
   readonly checkHelo?: boolean
+  /** Whose seals are believed where DMARC fails: 'lists.test', '.lists.test' for names below it. Default none. */
+  readonly trustedSealers?: readonly string[] | undefined
 }
 
 /** Plain data, ready for a timeline. */
@@ -96,13 +99,14 @@ export class Authentication {
       this.#dkim?.finish() ?? emptyDkim,
       this.#arc?.finish() ?? emptyArc,
     ])
-    const dmarc = await judgeAuthor(this.#author, {
+    const judged = await judgeAuthor(this.#author, {
       spf,
       dkim: dkim.signatures,
       resolver,
       signal,
       early: this.#early,
     })
+    const dmarc = this.#trusting(judged, arc)
     const results = methodResults({ spf, ...(spfHelo !== undefined && { spfHelo }), dkim, arc, dmarc })
     return {
       spf,
@@ -113,6 +117,14 @@ export class Authentication {
       results,
       field: formatAuthenticationResults(authservId, results),
     }
+  }
+
+  /** RFC 8617 section 7.2: what a trusted forwarder saw, before he changed it. */
+  #trusting(dmarc: DmarcReport, arc: ArcReport): DmarcReport {
+    const { trustedSealers } = this.#options
+    if (dmarc.result !== 'fail' || trustedSealers === undefined) return dmarc
+    const forwarder = findTrustedForwarder({ arc, domain: dmarc.domain, trustedSealers })
+    return forwarder === undefined ? dmarc : { ...dmarc, forwarder }
   }
 }
 
@@ -169,7 +181,10 @@ export function methodResults({
   results.push({
     method: 'dmarc',
     result: dmarc.result,
-    reason: dmarc.reason,
+    reason:
+      dmarc.forwarder === undefined
+        ? dmarc.reason
+        : `trusted_forwarder: ${dmarc.forwarder.domain}, ARC i=${dmarc.forwarder.instance}`,
     properties: [
       property('header', 'from', dmarc.domain),
       property('policy', 'dmarc', dmarc.result === 'fail' ? (dmarc.policy ?? '') : ''),

@@ -4,6 +4,7 @@
 
 import { evaluateDmarc } from 'mailauth/lib/dmarc/index.js'
 import type { DnsAnswer } from '../dns/resolver.ts'
+import type { TrustedForwarder } from './arc-override.ts'
 import { type Author, type AuthorProblem, readAuthor } from './author.ts'
 import type { DkimSignatureResult } from './dkim-verify.ts'
 import type { HeaderBlock } from './header-block.ts'
@@ -48,6 +49,8 @@ export interface DmarcReport {
   /** The identifiers that align, of those that passed. */
   readonly alignedSpf: string
   readonly alignedDkim: readonly string[]
+  /** It failed here, but who passed it on is trusted and saw it pass: ARC (`authenticate` with `trustedSealers`). */
+  readonly forwarder?: TrustedForwarder
   /** At most 4096 characters: reports tell of the policy as it was published. */
   readonly record?: string
 }

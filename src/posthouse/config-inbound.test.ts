@@ -53,6 +53,11 @@ test('short forms and long ones', () => {
       reply: { code: 550, status: '7.1', text: 'no' },
     },
   ])
+  assert.deepEqual(read({ arc: { trustedSealers: ['Lists.test', '*.google.test'] } }).trustedSealers, [
+    'lists.test',
+    '.google.test',
+  ])
+  assert.deepEqual(read({}).trustedSealers, [])
   assert.equal(read({ dnsLists: { lists: ['a.test'], quarantineAt: 1 } }).dnsLists?.refuseAt, undefined)
 })
 
@@ -62,6 +67,8 @@ test('mistakes are told with their place', () => {
     [{ dnsLists: [{ zone: 'a.test', weight: 0 }] }, 'inbound.dnsLists[0].weight'],
     [{ dnsLists: ['not a zone'] }, 'inbound.dnsLists[0]'],
     [{ greylist: 7 }, 'inbound.greylist'],
+    [{ arc: { trustedSealers: ['*'] } }, 'inbound.arc.trustedSealers[0]'],
+    [{ arc: { trustedSealers: [''] } }, 'inbound.arc.trustedSealers[0]'],
     [{ rates: [{ by: 'identity', of: 'connections', max: 1, per: '1h' }] }, 'inbound.rates[0].by'],
     [{ milters: [{ name: 'x' }] }, 'inbound.milters[0].at'],
     [{ milters: [{ at: 'mx.test:25' }] }, 'inbound.milters[0].at'],

@@ -50,6 +50,8 @@ export interface InboundConfig {
   readonly onFailure: 'accept' | 'defer'
   readonly authenticate: boolean
   readonly dmarc: 'enforce' | 'quarantine' | 'record'
+  /** 'lists.test', '.lists.test' (names below it). */
+  readonly trustedSealers: readonly string[]
   readonly iprev: boolean
   readonly dnsLists:
     | {
@@ -86,7 +88,7 @@ export const inboundDefaults = {
 } as const satisfies Input.InboundInput
 
 /** Keys without a default. */
-const others = ['dnsLists', 'rspamd', 'clamd', 'policy'] as const
+const others = ['arc', 'dnsLists', 'rspamd', 'clamd', 'policy'] as const
 export const inboundKeys: readonly string[] = [...Object.keys(inboundDefaults), ...others]
 
 export interface InboundContextOfConfig {
@@ -185,12 +187,12 @@ const rate = object({
   },
 )
 
-const pattern = value((input): string => {
-  if (input === '*' || input === '') return input
+const domainOrBelow = (input: unknown): string => {
   if (typeof input !== 'string') return fail(`must be a domain such as 'corp.test', not ${describe(input)}`)
   const below = /^\*?\.(.+)$/.exec(input)?.[1]
   return below === undefined ? parseDomainName(input) : `.${parseDomainName(below)}`
-})
+}
+const pattern = value((input) => (input === '*' || input === '' ? input : domainOrBelow(input)))
 
 /** One or several. */
 const some = <T>(item: z.ZodType<T>): z.ZodType<readonly T[]> =>
@@ -271,6 +273,11 @@ export function inboundSchema(context: InboundContextOfConfig): z.ZodType<Inboun
     authenticate: flag,
     dmarc: choice(['enforce', 'quarantine', 'record']),
     iprev: flag,
+    arc: lazily(() =>
+      object({ trustedSealers: list(value(domainOrBelow)) } satisfies {
+        readonly [K in keyof Required<Input.ArcInput>]: z.ZodType
+      }),
+    ).optional(),
     dnsLists: dnsLists.optional(),
     greylist,
     firstTimeDelay: duration(0, 240_000),
@@ -292,6 +299,7 @@ export function inboundSchema(context: InboundContextOfConfig): z.ZodType<Inboun
         clamd: virus,
         policy,
         dnsLists: dns,
+        arc,
         ...rest
       } = read
       const scanner = (given: {
@@ -307,6 +315,7 @@ export function inboundSchema(context: InboundContextOfConfig): z.ZodType<Inboun
         ...rest,
         deadlineMs: deadline,
         firstTimeDelayMs: firstTimeDelay,
+        trustedSealers: arc?.trustedSealers ?? [],
         dnsLists: dns,
         policy,
         milters: milters.map((one, index) => ({

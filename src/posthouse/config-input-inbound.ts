@@ -41,6 +41,14 @@ export interface RateInput {
   per: DurationInput
 }
 
+export interface ArcInput {
+  /**
+   * Domains (d= of an ARC-Seal) of those who pass mail on and whose word is believed where DMARC fails: 'lists.test', '*.lists.test' (names
+   * below it). List whom you know: who is here can pass on mail in anybody's name. Default none.
+   */
+  trustedSealers: readonly string[]
+}
+
 interface ScannerInput {
   /** 'address:port', or the path of a unix socket. */
   at: string | number
@@ -100,6 +108,8 @@ export interface InboundInput {
   authenticate?: boolean
   /** enforce (default): what the author's domain asks for. quarantine: never more than the junk folder. record: only noted. */
   dmarc?: 'enforce' | 'quarantine' | 'record'
+  /** Mailing lists and forwarders whose ARC seals override a DMARC failure (RFC 8617 section 7.2). */
+  arc?: ArcInput
   /** The client's name, and whether it leads back (RFC 8601 section 3). Default false. */
   iprev?: boolean
   /** DNS lists of addresses. */

@@ -52,7 +52,7 @@ export function authenticationVerdicts(
 }
 
 function dmarcVerdict(dmarc: Verdicts['dmarc'], { dmarc: mode, onFailure }: DmarcHandling): CheckVerdict {
-  const { result, reason, domain, policy, policyDomain, problem } = dmarc
+  const { result, reason, domain, policy, policyDomain, problem, forwarder } = dmarc
   const base = {
     check: 'dmarc',
     result,
@@ -63,6 +63,9 @@ function dmarcVerdict(dmarc: Verdicts['dmarc'], { dmarc: mode, onFailure }: Dmar
       ...(policyDomain !== undefined && { policyDomain }),
       alignedSpf: dmarc.alignedSpf,
       alignedDkim: dmarc.alignedDkim,
+      ...(forwarder !== undefined && {
+        override: { type: 'trusted_forwarder', domain: forwarder.domain, instance: forwarder.instance },
+      }),
     },
   }
   if (mode === 'record') return base
@@ -77,6 +80,12 @@ function dmarcVerdict(dmarc: Verdicts['dmarc'], { dmarc: mode, onFailure }: Dmar
   if (result === 'temperror')
     return { ...failedCheck('dmarc', undefined, reason, onFailure), data: base.data }
   if (result !== 'fail' || policy === undefined || policy === 'none') return base
+  // RFC 8617 section 7.2: local policy. A rule may still say otherwise.
+  if (forwarder !== undefined)
+    return {
+      ...base,
+      reason: `trusted_forwarder: ${forwarder.domain} saw it pass (ARC i=${forwarder.instance})`,
+    }
   const why = `${domain} does not stand behind this message`
   if (policy === 'quarantine' || mode === 'quarantine') return { ...base, reason: why, advice: 'quarantine' }
   return {

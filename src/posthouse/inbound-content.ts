@@ -77,6 +77,7 @@ export class InboundContent {
         resolver: options.resolver,
         clock: options.clock,
         authservId: options.hostname,
+        trustedSealers: config.trustedSealers,
         signal: this.#abort.signal,
       })
   }
@@ -181,6 +182,9 @@ export class InboundContent {
       action,
       decidedBy: by,
       advice: advice === 'defer' ? undefined : advice,
+      ...(report.dmarc.forwarder !== undefined && {
+        forwarder: `arc=pass of ${report.dmarc.forwarder.domain}`,
+      }),
       at: checks.options.clock.now(),
     }
   }

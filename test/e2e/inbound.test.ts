@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { describe, it, type TestContext } from 'node:test'
+import { dkimRecord, generateDkimKey, sealArc } from '../../src/auth.ts'
 import { listen } from '../../src/net/listen.ts'
 import type { InboundContext } from '../../src/policy/inbound-policy.ts'
 import type { ConfigInput } from '../../src/posthouse/config.ts'
@@ -221,6 +222,52 @@ describe('incoming mail is checked as configured', () => {
       'dmarc=pass',
       'decision=accept',
     ])
+  })
+
+  it("ARC: the seal of a trusted list overrides DMARC, a stranger's does not; a rule still may refuse", async (t) => {
+    const world = World.for(t)
+    const privateKey = await generateDkimKey('ed25519')
+    const keyOf = (domain: string) => ({ domain, selector: 's', privateKey })
+    const txt: Record<string, string[]> = { '_dmarc.bank.test': ['v=DMARC1; p=reject'] }
+    for (const domain of ['lists.test', 'stranger.test']) {
+      const { name, text } = dkimRecord({ ...keyOf(domain), key: privateKey })
+      txt[name] = [text]
+    }
+    const inbound: Inbound = { authenticate: true, arc: { trustedSealers: ['lists.test'] } }
+    const server = await checking(world, inbound, { txt })
+    const message = 'From: a@bank.test\r\nSubject: [list] hi\r\n\r\nHi\r\n'
+    const chain = { result: 'none', reason: '', temporary: false, sets: [], instances: 0 } as const
+    const sealed = async (domain: string): Promise<string> =>
+      `${await sealArc(Buffer.from(message), {
+        key: keyOf(domain),
+        authservId: `mx.${domain}`,
+        results: 'dmarc=pass header.from=bank.test',
+        chain,
+      })}${message}`
+    const stranger = await server.send({ ...letter, body: await sealed('stranger.test') })
+    assert.match(stranger.end.text, /^550 5\.7\.1 bank\.test does not stand behind this message \(DMARC\)/)
+    const id = await server.accept({ ...letter, body: await sealed('lists.test') })
+    const [mail] = await server.arrived('alice@here.test')
+    assert.equal(mail?.item.mailbox, 'INBOX')
+    assert.match(
+      mail?.body.replace(/\r\n\t/g, ' ') ?? '',
+      /dmarc=fail reason="trusted_forwarder: lists\.test, ARC i=1" header\.from=bank\.test policy\.dmarc=reject/,
+    )
+    const checks = await checksOf(server, id)
+    assert.deepEqual(words(checks), ['spf=none', 'dkim=none', 'arc=pass', 'dmarc=fail', 'decision=accept'])
+    const dmarc = checks.find(({ check }) => check === 'dmarc')
+    assert.match(
+      String(dmarc?.text),
+      /^dmarc: fail \(trusted_forwarder: lists\.test saw it pass \(ARC i=1\)\)$/,
+    )
+    assert.deepEqual((dmarc?.data as Record<string, unknown> | undefined)?.override, {
+      type: 'trusted_forwarder',
+      domain: 'lists.test',
+      instance: 1,
+    })
+    const rules = [{ check: 'dmarc', result: 'fail', action: 'refuse' }] as const
+    const strict = await checking(World.for(t), { ...inbound, rules }, { txt })
+    assert.equal((await strict.send({ ...letter, body: await sealed('lists.test') })).end.code, 550)
   })
 
   it('rules by check and domain come before the advice of checks', async (t) => {
