@@ -607,9 +607,12 @@ export interface ReceivedReportView extends ReceivedReportItem {
     readonly successCount: number
     readonly failureCount: number
   }[]
-  /** By kind. tls-rpt: TlsReportHead. */
+  /** By kind. tls-rpt: TlsReportHead. dmarc-aggregate: DmarcAggregateHead. dmarc-failure: DmarcFailureHead. */
   readonly head: Readonly<Record<string, unknown>>
-  /** By kind, the first ones of `rowCount`. tls-rpt: TlsReportRow. */
+  /**
+   * By kind, the first ones of `rowCount`. tls-rpt: TlsReportRow. dmarc-aggregate: DmarcReportRow, those of most messages
+   * first. dmarc-failure: fields of the message's header, raw: { name, value }.
+   */
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   readonly rowCount: number
 }
@@ -639,6 +642,105 @@ export interface TlsReportRow {
   readonly receivingIp?: string
   readonly additionalInformation?: string
   readonly failureReasonCode?: string
+}
+export interface DmarcAggregateHead {
+  /** What the reporter found published. */
+  readonly policy: {
+    readonly domain: string
+    readonly p: 'none' | 'quarantine' | 'reject' | 'unknown'
+    readonly sp?: 'none' | 'quarantine' | 'reject'
+    readonly np?: 'none' | 'quarantine' | 'reject'
+    readonly adkim?: 'r' | 's'
+    readonly aspf?: 'r' | 's'
+    readonly fo?: string
+    readonly testing?: boolean
+    readonly discoveryMethod?: 'psl' | 'treewalk'
+    readonly pct?: number
+  }
+  readonly form: 'rfc9990' | 'rfc7489'
+  readonly extraContact: string
+  readonly generator: string
+  /** What the reporter found wrong with our record. */
+  readonly errors: readonly string[]
+  readonly recordCount: number
+  readonly messageCount: number
+  /** At most 40, most mail first. */
+  readonly sources: readonly DmarcSourceItem[]
+}
+export type DmarcDisposition = 'none' | 'pass' | 'quarantine' | 'reject' | 'unknown'
+/** So many messages that are alike in all of this. */
+export interface DmarcReportRow {
+  /** '' where the report has what is no address. */
+  readonly sourceIp: string
+  readonly count: number
+  readonly disposition: DmarcDisposition
+  readonly dkimAligned: 'pass' | 'fail' | 'unknown'
+  readonly spfAligned: 'pass' | 'fail' | 'unknown'
+  readonly reasons: readonly { readonly type: string; readonly comment?: string }[]
+  readonly headerFrom: string
+  /** '' is the null reverse-path. */
+  readonly envelopeFrom?: string
+  readonly envelopeTo?: string
+  readonly dkim: readonly {
+    readonly domain: string
+    readonly selector: string
+    readonly result: string
+    readonly humanResult?: string
+  }[]
+  readonly spf: readonly {
+    readonly domain: string
+    readonly scope?: 'mfrom' | 'helo'
+    readonly result: string
+    readonly humanResult?: string
+  }[]
+}
+/** All raw text of a stranger. */
+export interface DmarcFailureHead {
+  readonly authFailure: string
+  /** Mechanisms that did not align. */
+  readonly identityAlignment: readonly string[]
+  readonly deliveryResult: string
+  readonly sourceIp: string
+  readonly reportedDomains: readonly string[]
+  readonly authenticationResults: readonly string[]
+  readonly originalMailFrom: string
+  readonly originalRecipients: readonly string[]
+  readonly userAgent: string
+  readonly reportingMta: string
+  readonly arrivedAt?: number
+  readonly incidents: number
+  readonly dkim?: { readonly domain: string; readonly identity: string; readonly selector: string }
+  readonly subject: string
+  readonly from: string
+  readonly messageId: string
+}
+/** GET /v1/reports/dmarc?domain=&days=&limit=; who sends as our domains, by what others report. */
+export interface DmarcSourcesView {
+  readonly reportCount: number
+  readonly passCount: number
+  readonly failCount: number
+  /** What was done with the messages of the sources. */
+  readonly dispositions: Readonly<Partial<Record<DmarcDisposition, number>>>
+  /** Most mail first. */
+  readonly sources: readonly DmarcSourceItem[]
+  readonly sourceCount: number
+  /** Messages of sources that large reports do not keep apart. */
+  readonly otherCount: number
+  /** Most messages first, at most 50. */
+  readonly reporters: readonly { readonly organization: string; readonly messageCount: number }[]
+}
+export interface DmarcSourceItem {
+  readonly ip: string
+  readonly count: number
+  readonly passCount: number
+  readonly failCount: number
+  readonly dkimAlignedCount: number
+  readonly spfAlignedCount: number
+  readonly dispositions: Readonly<Partial<Record<DmarcDisposition, number>>>
+  /** What it sent as, at most 5. */
+  readonly headerFrom: readonly string[]
+  /** Domains of signatures and reverse-paths that passed, at most 5. */
+  readonly authenticated: readonly string[]
 }
 /** GET /v1/reports/summary?domain=&kind=&days=; every day is there, oldest first. */
 export interface ReportSummaryView {

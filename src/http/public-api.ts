@@ -21,6 +21,7 @@ import { mailpitRoutes } from './routes-mailpit.ts'
 import { messageRoutes } from './routes-message.ts'
 import { queueRoutes } from './routes-queue.ts'
 import { postedReportTypes, reportRoutes } from './routes-reports.ts'
+import { dmarcReportRoutes } from './routes-reports-dmarc.ts'
 import { sendRoutes } from './routes-send.ts'
 import { sessionRoutes } from './routes-session.ts'
 import { webhookRoutes } from './routes-webhooks.ts'
@@ -110,6 +111,7 @@ function allRoutes(services: Services, streams: Set<EventStream>): readonly ApiR
     ...adminRoutes(services),
     ...domainDnsRoutes(services),
     ...reportRoutes(services),
+    ...dmarcReportRoutes(services),
     ...faultRoutes(services),
     ...webhookRoutes(services),
     ...inboundRoutes(services),

@@ -8,6 +8,7 @@ import { InvalidRequest, toFields } from './problem.ts'
 import { reportParams, reportsQuery, summaryQuery } from './reports-schemas.ts'
 import type { ReportsService } from './reports-service.ts'
 import { receivedItem, receivedView, sentItem } from './reports-view.ts'
+import { dmarcSources, dmarcSourcesQuery } from './routes-reports-dmarc.ts'
 
 /** @throws InvalidRequest */
 function read<T>(schema: z.ZodType<T>, value: unknown, prefix: string): T {
@@ -27,6 +28,9 @@ export function addReportRoutes(server: FastifyInstance, reports: ReportsService
   })
   server.get('/v1/reports/summary', async (request) =>
     reports.received.summary({ ...defined(read(summaryQuery, request.query, 'query')), now: clock.now() }),
+  )
+  server.get('/v1/reports/dmarc', (request) =>
+    dmarcSources(reports, read(dmarcSourcesQuery, request.query, 'query'), clock),
   )
   server.get('/v1/reports/sent', async (request) => {
     const { items, cursor } = await reports.sent.list(defined(read(reportsQuery, request.query, 'query')))
