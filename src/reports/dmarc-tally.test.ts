@@ -157,8 +157,11 @@ describe('what one message is in a report', () => {
     ],
     [
       'trusted who sent it on',
-      message({}, { action: 'accept', advice: undefined, decidedBy: 'default', forwarder: 'arc=pass' }),
-      'none, trusted_forwarder: arc=pass',
+      message(
+        { forwarder: { domain: 'lists.test', instance: 1 } },
+        { action: 'accept', advice: undefined, decidedBy: 'default' },
+      ),
+      'none, trusted_forwarder: ARC i=1 of lists.test',
     ],
     [
       'a test of the policy',

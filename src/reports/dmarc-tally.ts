@@ -28,8 +28,6 @@ export interface JudgedMessage {
   readonly decidedBy: string
   /** What the check of DMARC asked for, as it is configured. */
   readonly advice: 'quarantine' | 'refuse' | undefined
-  /** Why that is less than what the domain asks for, where it is the trust in who sent it on. */
-  readonly forwarder?: string
   /** Epoch ms. */
   readonly at: number
 }
@@ -135,8 +133,11 @@ function whatWasDone(message: JudgedMessage, record: DmarcRecord): Done {
   const isTest = record.testing && published.some((one) => one !== asked && oneStepDown[one] === asked)
   const reasons: DmarcOverrideReason[] = isTest ? [{ type: 'policy_test_mode' }] : []
   if (disposition === asked) return { disposition, reasons }
-  if (message.forwarder !== undefined && !isByOperator)
-    reasons.push({ type: 'trusted_forwarder', comment: message.forwarder.slice(0, humanCharsMax) })
+  if (dmarc.forwarder !== undefined && !isByOperator)
+    reasons.push({
+      type: 'trusted_forwarder',
+      comment: `ARC i=${dmarc.forwarder.instance} of ${dmarc.forwarder.domain}`.slice(0, humanCharsMax),
+    })
   else
     reasons.push({
       type: 'local_policy',
