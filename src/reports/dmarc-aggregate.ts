@@ -25,8 +25,8 @@ export interface DmarcAggregateOptions {
   readonly resolver: Pick<AuthResolver, 'txt'>
   /** 'Posthouse 1.2.3' */
   readonly generator: string
-  /** Lets other work be done between pieces of a large report. */
-  readonly pause: () => Promise<void>
+  /** Lets other work be done between pieces of a large report. Default: none is. */
+  readonly pause?: () => Promise<void>
 }
 
 /** What `ReadReport.head` is. */
@@ -43,7 +43,13 @@ const gzipped = (text: string): Promise<Uint8Array> =>
     gzip(text, (error, bytes) => (error === null ? resolve(bytes) : reject(error)))
   })
 
-export function dmarcAggregateKind({ resolver, generator, pause }: DmarcAggregateOptions): ReportKind {
+const noPause = (): Promise<void> => Promise.resolve()
+
+export function dmarcAggregateKind({
+  resolver,
+  generator,
+  pause = noPause,
+}: DmarcAggregateOptions): ReportKind {
   return {
     name: 'dmarc-aggregate',
     sending: {
