@@ -143,6 +143,55 @@ describe('console: pages', { skip, timeout: 120_000 }, () => {
     assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360)
   })
 
+  test('reports: charts by day, who sends in our name, one in full, by filter, page by page, and what was sent', async (t) => {
+    const { page, fake, complaints } = await openConsole(t, {
+      count: 3,
+      product: 'server',
+      at: '#/reports',
+    })
+    await eventually('two charts are drawn', async () => (await page.locator('.chart canvas').count()) === 2)
+    await page.getByRole('row', { name: /203\.0\.113\.99.*96 failed.*junk 90, refused 6/ }).waitFor()
+    const rows = page.getByRole('region', { name: 'Received reports' }).locator('tbody tr')
+    await eventually('a page of them', async () => (await rows.count()) === 50)
+    await page.getByText('unreadable').waitFor()
+    await page.getByRole('button', { name: 'Older ones' }).press('Enter')
+    await eventually('all of them', async () => (await rows.count()) === 82)
+    assert.equal(await page.getByRole('button', { name: 'Older ones' }).count(), 0)
+    await page.getByLabel('Kind').selectOption('tls-rpt')
+    await eventually('one chart is left', async () => (await page.locator('.chart canvas').count()) === 1)
+    await page.getByLabel('Domain', { exact: true }).selectOption('example.test')
+    await page.getByRole('button', { name: '7 days' }).click()
+    assert.match(page.url(), /kind=tls-rpt&domain=example\.test&days=7$/)
+    await rows.first().getByRole('link').press('Enter')
+    await page.getByText('The certificate has expired').waitFor()
+    await page.getByText('tls handshake aborted <script>alert(1)</script>').waitFor()
+    await page.goto(`${fake.url}/#/reports/dmarc-failure-2`)
+    await page.getByText('no signature held: anybody may have written this').waitFor()
+    await page.getByText('Your <b>parcel</b> waits').first().waitFor()
+    await page.goto(`${fake.url}/#/reports`)
+    await page.getByRole('button', { name: 'Sent', exact: true }).click()
+    await page.getByText('503 Service Unavailable').waitFor()
+    await page.getByText('next try in').waitFor()
+    await page.getByRole('button', { name: 'Try now' }).click()
+    await page.getByText('1 report tried now').waitFor()
+    assert.deepEqual(complaints, [])
+  })
+
+  test('reports: in Chinese on a phone; where the server has none it says so', async (t) => {
+    const { page, fake } = await openConsole(t, {
+      count: 3,
+      product: 'server',
+      locale: 'zh-CN',
+      width: 360,
+      at: '#/reports/tls-rpt-1',
+    })
+    await page.getByText('证书已过期').waitFor()
+    assert.ok((await page.evaluate(() => document.documentElement.scrollWidth)) <= 360)
+    fake.failWith(404)
+    await page.goto(`${fake.url}/#/reports`)
+    await page.getByText('这里不保存报告').waitFor()
+  })
+
   test('tokens: the secret is shown once; a webhook is tested', async (t) => {
     const { page } = await openConsole(t, { count: 10, at: '#/access' })
     await page.getByRole('button', { name: 'New token' }).click()

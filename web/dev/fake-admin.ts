@@ -12,11 +12,13 @@ import type {
 import { faultProfiles } from '../../src/policy/fault-rules.ts'
 import type { Answer } from './fake-api.ts'
 import { FakeDomains } from './fake-domain.ts'
+import { FakeReports } from './fake-reports.ts'
 
 export interface AdminState {
   accounts: AccountItem[]
   domains: DomainItem[]
   readonly dns: FakeDomains
+  readonly reports: FakeReports
   tokens: TokenItem[]
   webhooks: WebhookItem[]
   routes: InboundRouteItem[]
@@ -29,6 +31,7 @@ export function makeAdmin(): AdminState {
   return {
     count: 0,
     dns: new FakeDomains(),
+    reports: new FakeReports(now),
     accounts: [
       { name: 'admin@example.test', enabled: true, source: 'config', hasPassword: true, role: 'admin' },
       {
@@ -169,6 +172,7 @@ export function adminRoute(state: AdminState, method: string, url: URL, body: un
   const [, , area = '', id = '', tail = ''] = url.pathname.split('/').map(decodeURIComponent)
   const given = body as Record<string, unknown>
   const fresh = (): string => `n${++state.count}`
+  if (area === 'reports') return state.reports.route(method, id, tail, url.searchParams)
   if (area === 'config') return { body: config }
   if (area === 'faults') return faultsRoute(state, method, id, given)
   if (area === 'accounts') {

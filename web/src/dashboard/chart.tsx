@@ -4,7 +4,7 @@ import type { JSX } from 'preact'
 import { useEffect, useRef } from 'preact/hooks'
 import UPlot from 'uplot'
 import 'uplot/dist/uPlot.min.css'
-import { formatDecimal, formatWhen } from '../i18n/format.ts'
+import { formatDecimal, formatShortDay, formatWhen } from '../i18n/format.ts'
 import { language } from '../i18n/text.ts'
 import { shownTheme } from '../state.ts'
 
@@ -35,8 +35,12 @@ export function Chart(props: {
   readonly series: readonly ChartSeries[]
   readonly label: string
   readonly empty: string
+  /** Each point is a whole day of UTC. */
+  readonly byDay?: boolean
 }): JSX.Element {
-  const { at, series, label, empty } = props
+  const { at, series, label, empty, byDay = false } = props
+  const when = (seconds: number): string =>
+    byDay ? formatShortDay(seconds * 1000) : formatWhen(seconds * 1000, seconds * 1000)
   const host = useRef<HTMLDivElement>(null)
   const plot = useRef<UPlot | null>(null)
   const data = [at.map((ms) => ms / 1000), ...series.map(({ values }) => [...values])] as UPlot.AlignedData
@@ -71,7 +75,7 @@ export function Chart(props: {
             ...axis,
             space: 70,
             size: 30,
-            values: (_plot, ticks) => ticks.map((tick) => formatWhen(tick * 1000, tick * 1000)),
+            values: (_plot, ticks) => ticks.map(when),
           },
           {
             ...axis,
@@ -82,7 +86,7 @@ export function Chart(props: {
         series: [
           {
             label: '',
-            value: (_plot, value) => (value === null ? '' : formatWhen(value * 1000, value * 1000)),
+            value: (_plot, value) => (value === null ? '' : when(value)),
           },
           ...series.map(({ name, color, filled }) => {
             const stroke = colorOf(box, color)

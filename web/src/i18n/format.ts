@@ -78,6 +78,13 @@ export const formatDay = (at: number): string =>
     (l) => new Intl.DateTimeFormat(l, { day: 'numeric', month: 'short', year: 'numeric' }),
   ).format(at)
 
+/** '20 Nov'. Of a day of UTC whatever the zone is. */
+export const formatShortDay = (at: number): string =>
+  kept(
+    'short day',
+    (l) => new Intl.DateTimeFormat(l, { day: 'numeric', month: 'short', timeZone: 'UTC' }),
+  ).format(at)
+
 /** To the millisecond, for logs. */
 export function formatClock(at: number): string {
   const day = new Date(at)

@@ -87,6 +87,11 @@ export const findingWords: Readonly<Record<DnsFindingCode, (data: Data) => Findi
   'sts.policy-mode': ({ mode = '', wanted = '' }) => say(`模式是 ${mode}，而配置为 ${wanted}。`, servePolicy),
   'sts.policy-ok': ({ mode = '' }) => say(`策略可以取到，模式 ${mode}。`),
 
+  'sts.host-none': always('提供策略的主机不存在。'),
+  'sts.host-ok': ({ host = '' }) => say(`指向 ${host}。`),
+  'sts.host-other': ({ addresses = '', host = '' }) =>
+    say(`指向 ${addresses}，而不是 ${host}。`, '请确认那里提供同样的策略，或者让它指向这里。'),
+
   'tls-rpt.none': always('TLS 出错时没有人得到通知。'),
   'tls-rpt.unreadable': ({ reason = '' }) => say(`无法解读：${reason}`),
   'tls-rpt.ok': ({ to = '' }) => say(`报告发往 ${to}。`),
@@ -97,5 +102,12 @@ export const findingWords: Readonly<Record<DnsFindingCode, (data: Data) => Findi
     '请为这个区域签名，或删除这些记录。',
   ),
   'tlsa.ok': always('是我们证书的密钥，并有签名。'),
+  'srv.none': always('邮件程序不能自动找到服务器。'),
+  'srv.elsewhere': ({ hosts = '' }) => say(`邮件程序会去 ${hosts}，而不是这里。`),
+  'srv.port': ({ port = '', wanted = '' }) => say(`邮件程序会连接端口 ${port}，而不是 ${wanted}。`),
+  'srv.ok': ({ host = '', port = '' }) => say(`邮件程序会找到 ${host}，端口 ${port}。`),
+  'srv.not-served': ({ host = '' }) =>
+    say(`指向 ${host}，那里没有这项服务。`, '请删除它：邮件程序只会白白等待。'),
+
   'tlsa.other': always('没有一条是我们证书的 3 1 1：支持 DANE 的发件方可能不再送信。'),
 }

@@ -46,6 +46,12 @@ export const pages: readonly Page[] = [
     shown: () => may('admin') && !isCatcher(),
   },
   {
+    id: 'reports',
+    icon: 'report',
+    load: async () => (await import('../reports/reports-page.tsx')).ReportsPage,
+    shown: () => may('admin') && !isCatcher(),
+  },
+  {
     id: 'access',
     icon: 'key',
     load: async () => (await import('../admin/access-page.tsx')).AccessPage,
