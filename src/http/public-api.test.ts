@@ -3,6 +3,7 @@
 
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { gzipSync } from 'node:zlib'
 
 import {
   type ApiAnswer,
@@ -373,6 +374,70 @@ test('api: stats, configuration, accounts, domains, tokens', async () => {
   assert.doesNotMatch((await get('/v1/tokens')).text, new RegExp(token.secret))
   await call('DELETE', `/v1/tokens/${token.id}`)
   assert.equal((await world.ask('GET', '/v1/messages', { headers })).status, 401)
+})
+
+test('api: reports between mail systems', async () => {
+  const type = 'application/tlsrpt+json'
+  const yesterday = new Date(Date.now() - 24 * 3_600_000).toISOString().slice(0, 10)
+  const report = {
+    'organization-name': 'Them',
+    'date-range': { 'start-datetime': `${yesterday}T00:00:00Z`, 'end-datetime': `${yesterday}T23:59:59Z` },
+    'contact-info': 'x@them.test',
+    'report-id': 'one',
+    policies: [
+      {
+        policy: { 'policy-type': 'sts', 'policy-domain': 'example.test' },
+        summary: { 'total-successful-session-count': 5, 'total-failure-session-count': 2 },
+        'failure-details': [{ 'result-type': 'certificate-expired', 'failed-session-count': 2 }],
+      },
+    ],
+  }
+  const post = (body: string | Uint8Array, contentType: string = type) =>
+    world.ask('POST', '/v1/reports/tls', { body, headers: { 'content-type': contentType } })
+  const stranger = { cookie: '', 'x-posthouse-csrf': '', 'content-type': type }
+  const taken = await call('POST', '/v1/reports/tls', { body: JSON.stringify(report), headers: stranger })
+  assert.deepEqual(taken.json, { result: 'new' })
+  const again = await post(gzipSync(JSON.stringify(report)), 'application/tlsrpt+gzip')
+  assert.deepEqual(again.json, { result: 'known' })
+  for (const [body, contentType, status] of [
+    ['nonsense', type, 400],
+    ['{}', 'application/json', 415],
+    ['{}', 'text/plain', 415],
+    [Buffer.alloc(1024 * 1024 + 1), 'application/tlsrpt+gzip', 413],
+    [gzipSync(Buffer.alloc(64 * 1024 * 1024)), 'application/tlsrpt+gzip', 400],
+  ] as const) {
+    const answer = await post(body, contentType)
+    assert.equal(answer.status, status, answer.text)
+    assert.match(answer.type, /problem\+json/)
+  }
+  const list = (await get('/v1/reports/received?kind=tls-rpt&domain=Example.test')).json as {
+    items: { id: string; source: string; successCount: number }[]
+  }
+  assert.deepEqual(
+    list.items.map(({ source, successCount }) => [source, successCount]),
+    [['http', 5]],
+  )
+  const view = (await get(`/v1/reports/received/${list.items[0]?.id}`)).json as {
+    rows: { resultType: string }[]
+  }
+  assert.deepEqual(
+    view.rows.map(({ resultType }) => resultType),
+    ['certificate-expired'],
+  )
+  assert.equal((await world.ask('GET', '/v1/reports/received/nothing', { headers: admin })).status, 404)
+  const { days } = (await get('/v1/reports/summary?days=366&domain=example.test')).json as {
+    days: { kinds: { failureCount: number }[] }[]
+  }
+  assert.equal(days.length, 366)
+  assert.deepEqual(
+    days.flatMap(({ kinds }) => kinds.map(({ failureCount }) => failureCount)),
+    [2],
+  )
+  assert.deepEqual((await get('/v1/reports/sent')).json, { items: [] })
+  assert.deepEqual((await call('POST', '/v1/reports/sent/now')).json, { count: 0 })
+  const statuses: number[] = []
+  for (let i = 0; i < 70; i++) statuses.push((await post('nonsense')).status)
+  assert.equal(statuses.at(-1), 429)
 })
 
 test('api: webhooks and inbound routes are kept', async () => {

@@ -3,6 +3,7 @@
 
 import type { FaultRuleInput } from '../policy/fault-rules.ts'
 import type { InboundInput } from './config-input-inbound.ts'
+import type { ReportsInput } from './config-input-reports.ts'
 
 /** '30s', '5m', '4h', '5d', '1h30m', '250ms'; a number is milliseconds. */
 export type DurationInput = string | number
@@ -350,6 +351,7 @@ export interface ConfigInput {
   dkim?: DkimInput
   publish?: PublishInput
   forwarding?: ForwardingInput
+  reports?: ReportsInput
   retention?: RetentionInput
   log?: LogInput
   control?: ControlInput

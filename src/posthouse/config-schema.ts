@@ -27,6 +27,7 @@ import { domainsSchema } from './config-domains.ts'
 import { inboundDefaults, inboundKeys, inboundSchema } from './config-inbound.ts'
 import type * as Input from './config-input.ts'
 import { formatPath, type Mistake } from './config-mistake.ts'
+import { reportsDefaults, reportsKeys, reportsSchema } from './config-reports.ts'
 import {
   byDomain,
   choice,
@@ -101,6 +102,7 @@ export function configDefaults(): Required<Omit<Input.ConfigInput, 'control'>> {
     dkim: dkimDefaults,
     publish: publishDefaults,
     forwarding: forwardingDefaults,
+    reports: reportsDefaults,
     retention: { timeline: '7d', messagesMax: 1_000_000 },
     log: { level: 'info', pretty: 'auto' },
     stop: { timeout: '30s' },
@@ -132,6 +134,7 @@ export const sectionKeys: Readonly<Record<string, readonly string[]>> = {
   dkim: Object.keys(dkimDefaults),
   publish: [...Object.keys(publishDefaults), 'spf'],
   forwarding: Object.keys(forwardingDefaults),
+  reports: reportsKeys,
   retention: ['timeline', 'messagesMax'],
   log: ['level', 'pretty'],
   control: ['socket'],
@@ -194,6 +197,7 @@ function configSchema(context: ConfigContext) {
     dkim: dkimSchema(path(context)),
     publish: publishSchema(),
     forwarding: forwardingSchema(),
+    reports: reportsSchema(),
     retention: object({
       timeline: duration(0),
       messagesMax: count(0),

@@ -12,6 +12,7 @@ import type { DkimConfig, ForwardingConfig, PublishConfig } from './config-dkim.
 import type { InboundConfig } from './config-inbound.ts'
 import type { ConfigInput } from './config-input.ts'
 import { ConfigError, type Mistake } from './config-mistake.ts'
+import type { ReportsConfig } from './config-reports.ts'
 import { configDefaults, parseMerged, sectionKeys } from './config-schema.ts'
 import { describe, isRecord } from './config-values.ts'
 
@@ -145,6 +146,7 @@ export interface Config {
   readonly dkim: DkimConfig
   readonly publish: PublishConfig
   readonly forwarding: ForwardingConfig
+  readonly reports: ReportsConfig
   readonly retention: { readonly timelineMs: number; readonly messagesMax: number }
   readonly log: {
     readonly level: 'error' | 'warn' | 'info' | 'debug' | 'trace' | 'silent'

@@ -112,6 +112,7 @@ class SigningTransport implements Transport {
       case 'sendmail':
       case 'program':
       case 'bounce':
+      case 'report':
         return true
       case 'smtp':
         return identity !== undefined || (peerAddress !== undefined && this.#options.isTrusted(peerAddress))

@@ -7,6 +7,7 @@ import type { Log } from '../base/log.ts'
 import type { ControlApi } from '../http/control-api.ts'
 import type { MetricsRegistry } from '../http/metrics.ts'
 import type { PublicApi } from '../http/public-api.ts'
+import type { ReportsService } from '../http/reports-service.ts'
 import type { ChallengeSource } from '../http/routes-acme-challenge.ts'
 import type { StsPolicySource } from '../http/routes-domain-dns-sts.ts'
 import type { DomainDns } from '../http/routes-domain-dns-types.ts'
@@ -57,6 +58,7 @@ export interface HttpListenersOptions {
   /** Served on the public listener. */
   readonly api?: PublicApi | undefined
   readonly domainDns?: DomainDns | undefined
+  readonly reports?: ReportsService | undefined
   readonly stsPolicy?: StsPolicySource | undefined
   /** For listeners.https; undefined: TLS is off. */
   readonly certificates?: Certificates | undefined
@@ -76,7 +78,7 @@ export interface HttpListeners {
 /** Opens them. Rejects with a {@link ListenError} for the public listener; then nothing stays open. */
 export async function openHttpListeners(options: HttpListenersOptions): Promise<HttpListeners> {
   const { config, clock } = options
-  const { app, metrics, log, api, domainDns, stsPolicy } = options
+  const { app, metrics, log, api, domainDns, reports, stsPolicy } = options
   const { http, https } = config.listeners
   const opened: HttpServer[] = []
   const endpoints: Endpoint[] = []
@@ -137,6 +139,7 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
           clock,
           scope: 'control',
           ...(domainDns !== undefined && { domainDns }),
+          ...(reports !== undefined && { reports }),
         })
         await server.listen(path)
         opened.push(server)

@@ -77,6 +77,7 @@ import { Intake } from './intake.ts'
 import { MailSession } from './mail-session.ts'
 import { createPolicyFetch } from './policy-fetch.ts'
 import { autoRelease, canRelease, releaseMessage } from './release.ts'
+import { createReportParts, type ReportParts } from './report-parts.ts'
 import { Router } from './router.ts'
 import { Spool } from './spool.ts'
 import { StoredDomains } from './stored-domains.ts'
@@ -179,6 +180,8 @@ class PosthouseServer implements Posthouse {
   /** undefined: TLS is off. */
   #certificates: Certificates | undefined
   #inbound: InboundRoutes | undefined
+  /** undefined: the store keeps no documents. */
+  #reports: ReportParts | undefined
   /** undefined: mail that comes in is not checked. */
   #checks: InboundChecks | undefined
   readonly #traffic: Traffic
@@ -268,6 +271,7 @@ class PosthouseServer implements Posthouse {
     await inbound?.load()
     this.#inbound = inbound
     accounts.directory.setRouted((mailbox) => inbound?.destinationFor(mailbox) !== undefined)
+    this.#reports = this.#createReports(store, accounts, post)
     const queue = this.#createQueue(store, router, accounts)
     this.#queue = queue
     // First what was under way when we died: it obeys the configuration of today, too.
@@ -294,6 +298,7 @@ class PosthouseServer implements Posthouse {
       api,
       app: this.control,
       domainDns: domainParts?.domainDns,
+      reports: this.#reports?.service,
       stsPolicy: domainParts?.stsPolicy,
       certificates: this.#certificates,
       metrics: this.#metrics,
@@ -311,6 +316,7 @@ class PosthouseServer implements Posthouse {
     if (checks !== undefined) this.#every(pruneEveryMs, () => checks.maintain())
     if (api !== undefined) this.#every(pruneEveryMs, () => api.prune())
     await this.#startSpool()
+    await this.#reports?.start()
     this.#state = 'ready'
     return { newPasswords, listeners: this.#listenerStatus() }
   }
@@ -355,6 +361,7 @@ class PosthouseServer implements Posthouse {
       inbound,
       post,
       ...(domainParts !== undefined && { domainDns: domainParts.domainDns }),
+      ...(this.#reports !== undefined && { reports: this.#reports.service }),
       authenticator: this.#opened(this.#authenticator),
       submitter: this.#opened(this.#submitter),
       traffic: this.#traffic,
@@ -628,6 +635,7 @@ class PosthouseServer implements Posthouse {
         transactionsMax: relay.messagesPerConnection,
         idleTimeoutMs: relay.idleTimeoutMs,
       },
+      ...(this.#reports?.onTls !== undefined && { onTls: this.#reports.onTls }),
       ...(relay.sourceAddress !== undefined && { localAddress: sourceFor(relay.sourceAddress) }),
     })
   }
@@ -670,8 +678,22 @@ class PosthouseServer implements Posthouse {
       documents: hasViews(store) ? store : undefined,
       post: rspamdPost(rspamd?.target ?? { host: '127.0.0.1', port: 0 }, rspamd?.timeoutMs ?? 0),
       heldFolder: () => prepareHeldFolder(config.dataDir),
+      ...(this.#reports?.onJudged !== undefined && { onJudged: this.#reports.onJudged }),
       relayNetworks: config.networks.relay,
       messageBytesMax: config.limits.messageBytesMax,
+    })
+  }
+
+  #createReports(store: Store, accounts: Accounts, post: ApiParts['post']): ReportParts | undefined {
+    if (!hasViews(store)) return undefined
+    return createReportParts({
+      ...this.#shared(),
+      store,
+      post,
+      directory: accounts.directory,
+      resolver: this.#freshResolver(),
+      generator: `Posthouse ${version}`,
+      submitter: () => this.#opened(this.#submitter),
     })
   }
 
@@ -824,9 +846,11 @@ class PosthouseServer implements Posthouse {
     await Promise.all(
       [...new Set(this.#listeners.map(({ server }) => server))].map((server) => server.stop({ graceMs })),
     )
+    await this.#reports?.stop()
     await this.#checks?.stop()
     await this.#queue?.stop({ graceMs })
     await Promise.all(this.#transports.map((transport) => transport.close?.()))
+    await this.#reports?.close()
     await this.#http?.close()
     await this.#store?.close()
     this.#resolveStopped()

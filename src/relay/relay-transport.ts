@@ -224,7 +224,7 @@ export class RelayTransport implements Transport {
         const tls = await tlsFor(candidate, search, run, this.#options.tlsPolicies, signal)
         if (tls.kind === 'refuse') {
           bar(candidate, tls, search, run)
-          this.#tellTls(() => refusedEvent(candidate, tls, search))
+          this.#tellTls(run, () => refusedEvent(candidate, tls, search))
           continue
         }
         const key = `${formatAddress(candidate.address)}:${target.port}`
@@ -242,9 +242,10 @@ export class RelayTransport implements Transport {
     }
   }
 
-  #tellTls(make: () => TlsEvent | undefined): void {
+  /** Not of sessions for a report of ours: two systems would report to each other every day, of yesterday's reports. */
+  #tellTls(run: DeliveryRun, make: () => TlsEvent | undefined): void {
     const { onTls } = this.#options
-    const event = onTls && make()
+    const event = run.job.message.origin.via === 'report' ? undefined : onTls && make()
     if (event !== undefined) onTls?.(event)
   }
 
@@ -293,7 +294,7 @@ export class RelayTransport implements Transport {
     const local = localAddress === undefined ? {} : { localAddress }
     if (!opened.ok) {
       const { failure } = opened
-      this.#tellTls(() => failedSessionEvent(candidate, tlsUse, search, { ...failure, ...local }))
+      this.#tellTls(run, () => failedSessionEvent(candidate, tlsUse, search, { ...failure, ...local }))
       if (signal.aborted) this.health.leave(key)
       else this.health.settle(key, isHostDown(failure) ? failure.reason : undefined)
       this.#connections.add(1, { result: failure.phase })
@@ -312,7 +313,7 @@ export class RelayTransport implements Transport {
     this.health.settle(key, undefined)
     this.#connections.add(1, { result: 'open' })
     const { tls: info, tlsProblem } = session
-    this.#tellTls(() => sessionEvent(candidate, tlsUse, search, { tls: info, tlsProblem, ...local }))
+    this.#tellTls(run, () => sessionEvent(candidate, tlsUse, search, { tls: info, tlsProblem, ...local }))
     const tls = session.tlsText
     const report: HostReport = {
       ...describe(candidate, target),
