@@ -3,7 +3,7 @@
 import { type Lookup, type RecordData, type RecordType, resolverOf } from './lookup.ts'
 import { aliasesMax } from './meaning.ts'
 import { canonicalName } from './name.ts'
-import type { DnsAnswer, MxRecord, ResolveOptions, Resolver, TlsaRecord } from './resolver.ts'
+import type { DnsAnswer, MxRecord, ResolveOptions, Resolver, SrvRecord, TlsaRecord } from './resolver.ts'
 
 type Table<T> = Readonly<Record<string, readonly T[]>>
 
@@ -20,6 +20,8 @@ export interface DnsData {
   readonly ns?: Table<string>
   /** '3 1 1 0a1b...', the data in hexadecimal. */
   readonly tlsa?: Table<string | TlsaRecord>
+  /** '0 1 465 mx.example.test'; '0 0 0 .' says that there is none. */
+  readonly srv?: Table<string | SrvRecord>
   readonly cname?: Readonly<Record<string, string>>
   /** Temporary failures (SERVFAIL). */
   readonly fail?: readonly string[]
@@ -98,6 +100,7 @@ export function readDnsData(data: DnsData): DnsZone {
     PTR: readTable(data.ptr, mustName),
     NS: readTable(data.ns, mustName),
     TLSA: readTable(data.tlsa, readTlsa),
+    SRV: readTable(data.srv, readSrv),
   }
   const cnames = new Map(
     Object.entries(data.cname ?? {}).map(([name, target]) => [mustName(name), mustName(target)]),
@@ -137,6 +140,14 @@ function readMx(record: string | MxRecord): MxRecord {
   const match = /^(\d+) (\S+)$/.exec(record)
   if (match === null) throw new Error(`not an MX record: ${JSON.stringify(record)}`)
   return { preference: Number(match[1]), exchange: mustName(match[2] ?? '') }
+}
+
+function readSrv(record: string | SrvRecord): SrvRecord {
+  if (typeof record !== 'string') return record
+  const match = /^(\d{1,5}) (\d{1,5}) (\d{1,5}) (\S+)$/.exec(record)
+  if (match === null) throw new Error(`not an SRV record: ${JSON.stringify(record)}`)
+  const [priority = 0, weight = 0, port = 0] = match.slice(1, 4).map(Number)
+  return { priority, weight, port, target: mustName(match[4] ?? '') }
 }
 
 function readTlsa(record: string | TlsaRecord): TlsaRecord {

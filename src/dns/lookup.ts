@@ -1,7 +1,7 @@
 // Owns Lookup, the one function that a source of DNS answers is, and Resolver over it. Caching is cache.ts's.
 
 import { canonicalName } from './name.ts'
-import type { DnsAnswer, MxRecord, ResolveOptions, Resolver, TlsaRecord } from './resolver.ts'
+import type { DnsAnswer, MxRecord, ResolveOptions, Resolver, SrvRecord, TlsaRecord } from './resolver.ts'
 
 export interface RecordData {
   readonly A: string
@@ -13,6 +13,7 @@ export interface RecordData {
   /** Not in Resolver: what mail asks is who validates, not who serves. */
   readonly NS: string
   readonly TLSA: TlsaRecord
+  readonly SRV: SrvRecord
 }
 export type RecordType = keyof RecordData
 
@@ -40,5 +41,6 @@ export function resolverOf(lookup: Lookup): Resolver {
     txt: ask('TXT'),
     ptr: ask('PTR'),
     tlsa: ask('TLSA'),
+    srv: ask('SRV'),
   }
 }

@@ -17,6 +17,15 @@ export interface TlsaRecord {
   readonly data: Uint8Array
 }
 
+/** RFC 2782. */
+export interface SrvRecord {
+  readonly priority: number
+  readonly weight: number
+  readonly port: number
+  /** Lower-case, without final dot; '' is the root: there is no such service. */
+  readonly target: string
+}
+
 /**
  * records: at least one. none: the name exists not (NXDOMAIN) or has no such record (NODATA), told apart by
  * `nameExists`. temporary: time-out, SERVFAIL, REFUSED, garbage: ask again later. `ttlSeconds` is how long it may be kept.
@@ -53,4 +62,6 @@ export interface Resolver {
   ptr(name: string, options?: ResolveOptions): Promise<DnsAnswer<string>>
   /** '_25._tcp.mx.example.test' */
   tlsa(name: string, options?: ResolveOptions): Promise<DnsAnswer<TlsaRecord>>
+  /** '_submissions._tcp.example.test' */
+  srv(name: string, options?: ResolveOptions): Promise<DnsAnswer<SrvRecord>>
 }

@@ -88,6 +88,9 @@ export const dnsFindingCodes = [
   'sts.policy-mx',
   'sts.policy-mode',
   'sts.policy-ok',
+  'sts.host-none',
+  'sts.host-ok',
+  'sts.host-other',
   'tls-rpt.none',
   'tls-rpt.unreadable',
   'tls-rpt.ok',
@@ -95,6 +98,11 @@ export const dnsFindingCodes = [
   'tlsa.unsigned',
   'tlsa.ok',
   'tlsa.other',
+  'srv.none',
+  'srv.elsewhere',
+  'srv.port',
+  'srv.ok',
+  'srv.not-served',
 ] as const
 export type DnsFindingCode = (typeof dnsFindingCodes)[number]
 

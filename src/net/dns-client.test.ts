@@ -25,6 +25,10 @@ const data: DnsData = {
   txt: { 'example.test': ['v=spf1 -all', 'x'.repeat(700)] },
   ptr: { '1.2.0.192.in-addr.arpa': ['MX1.example.test.'] },
   tlsa: { '_25._tcp.mx1.example.test': [`3 1 1 ${'ab'.repeat(32)}`] },
+  srv: {
+    '_submissions._tcp.example.test': ['0 1 465 MX1.example.test'],
+    '_imaps._tcp.example.test': ['0 0 0 .'],
+  },
   cname: {
     'alias.test': 'middle.test',
     'middle.test': 'end.test',
@@ -92,6 +96,12 @@ describe('dns client: what answers mean', () => {
     assert.deepEqual(await records(resolver.aaaa('mx1.example.test')), ['2001:db8::1'])
     assert.deepEqual(await records(resolver.txt('example.test')), ['v=spf1 -all', 'x'.repeat(700)])
     assert.deepEqual(await records(resolver.ptr('1.2.0.192.in-addr.arpa')), ['mx1.example.test'])
+    const srv = await resolver.srv('_Submissions._tcp.example.test')
+    assert.deepEqual(srv.kind === 'records' && srv.records, [
+      { priority: 0, weight: 1, port: 465, target: 'mx1.example.test' },
+    ])
+    const none = await resolver.srv('_imaps._tcp.example.test')
+    assert.deepEqual(none.kind === 'records' && none.records[0]?.target, '')
     const tlsa = await resolver.tlsa('_25._tcp.MX1.example.test')
     assert.deepEqual(tlsa.kind === 'records' && tlsa.records, [
       { usage: 3, selector: 1, matchingType: 1, data: Buffer.alloc(32, 0xab) },

@@ -6,7 +6,7 @@ import packet, { type Answer, type PacketOpt } from 'dns-packet'
 import type { Clock } from '../base/clock.ts'
 import type { Connection, Endpoint, Listener } from '../base/connection.ts'
 import type { MaybePromise } from '../base/maybe-promise.ts'
-import type { MxRecord, TlsaRecord } from '../dns/resolver.ts'
+import type { MxRecord, SrvRecord, TlsaRecord } from '../dns/resolver.ts'
 import { listen } from './listen.ts'
 
 export interface DnsQuestion {
@@ -28,6 +28,7 @@ export type ReplyRecord =
   | { readonly type: 'A' | 'AAAA' | 'CNAME' | 'PTR' | 'NS' | 'TXT'; readonly data: string }
   | { readonly type: 'MX'; readonly data: MxRecord }
   | { readonly type: 'TLSA'; readonly data: TlsaRecord }
+  | { readonly type: 'SRV'; readonly data: SrvRecord }
   | { readonly type: 'SOA'; readonly data: { readonly minimum: number } }
 
 export type NamedRecord = ReplyRecord & { readonly name: string; readonly ttlSeconds: number }
@@ -194,6 +195,8 @@ function encodeRecord(record: NamedRecord): Answer {
       const { data, ...numbers } = record.data
       return { ...head, type: 'TLSA', data: { ...numbers, certificate: Buffer.from(data) } }
     }
+    case 'SRV':
+      return { ...head, type: 'SRV', data: { ...record.data, target: wireName(record.data.target) } }
     case 'TXT':
       // RFC 1035 section 3.3.14: strings of at most 255 octets.
       return { ...head, type: 'TXT', data: record.data.match(/.{1,255}/gs) ?? [''] }

@@ -185,6 +185,10 @@ function dataOf(record: Answer): RecordData[RecordType] {
       const { usage, selector, matchingType, certificate } = record.data
       return { usage, selector, matchingType, data: certificate }
     }
+    case 'SRV': {
+      const { priority = 0, weight = 0, port, target } = record.data
+      return { priority, weight, port, target: nameOf(target) }
+    }
     default:
       return ''
   }

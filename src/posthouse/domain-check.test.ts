@@ -60,15 +60,23 @@ const facts: DomainFacts = {
 /** DNS as it is when every record of the table is published. */
 function published(all: DomainFacts = facts): DnsData {
   const txt: Record<string, string[]> = {}
-  const data = { mx: {} as Record<string, string[]>, tlsa: {} as Record<string, string[]> }
+  const cname: Record<string, string> = {}
+  const data = {
+    mx: {} as Record<string, string[]>,
+    tlsa: {} as Record<string, string[]>,
+    srv: {} as Record<string, string[]>,
+  }
   for (const { name, type, value } of recordsOf(all)) {
     if (type === 'TXT') (txt[name] ??= []).push(value)
     if (type === 'MX') (data.mx[name] ??= []).push(value)
     if (type === 'TLSA') (data.tlsa[name] ??= []).push(value)
+    if (type === 'SRV') (data.srv[name] ??= []).push(value)
+    if (type === 'CNAME') cname[name] = value
   }
   for (const { state, record } of all.keys) if (state === 'retired') txt[record.name] = [record.text]
   return {
     ...data,
+    cname,
     txt,
     a: { [hostname]: ['198.51.100.7'] },
     aaaa: { [hostname]: ['2001:db8::7'] },
@@ -208,6 +216,7 @@ const wrong: readonly (readonly [
     [
       'bad host: mx.here.test has no address: mail cannot come',
       'unknown spf: mx.here.test has no address to judge it by',
+      'bad mta-sts: the host of the policy does not exist',
     ],
   ],
   [
@@ -391,3 +400,79 @@ test('domain check: a silent DNS and a silent policy host end at their deadlines
   assert.ok(said.includes('bad mta-sts: the policy cannot be had: no answer within 10 s'))
   assert.equal(clock.pendingCount, 0)
 })
+
+const srvName = `_submissions._tcp.${domain}`
+const srv = (...records: string[]): DnsData => ({ ...published(), srv: { [srvName]: records } })
+const services: readonly (readonly [what: string, data: DnsData, expected: readonly string[]])[] = [
+  ['no SRV', { ...published(), srv: {} }, ['warn srv: mail programs do not find the server by themselves']],
+  ['SRV says no', srv('0 0 0 .'), ['warn srv: mail programs are sent to ., not here']],
+  [
+    'SRV elsewhere',
+    srv('0 1 465 mail.old.test'),
+    ['warn srv: mail programs are sent to mail.old.test, not here'],
+  ],
+  ['another port', srv(`0 1 587 ${hostname}`), ['warn srv: mail programs are sent to port 587, not 465']],
+  ['ours beside another', srv('0 1 465 mail.old.test', `10 1 465 ${hostname}`), []],
+  [
+    'services that we have not',
+    {
+      ...published(),
+      srv: {
+        ...published().srv,
+        [`_imaps._tcp.${domain}`]: [`0 1 993 ${hostname}`],
+        [`_submission._tcp.${domain}`]: [`0 1 587 ${hostname}`],
+        [`_pop3s._tcp.${domain}`]: ['0 0 0 .'],
+        [`_imap._tcp.${domain}`]: ['0 1 143 imap.old.test'],
+      },
+    },
+    [
+      'warn srv: it leads to mx.here.test, which has no such service',
+      'warn srv: it leads to mx.here.test, which has no such service',
+    ],
+  ],
+  [
+    'settings that nobody serves, by name and by address',
+    {
+      ...published(),
+      cname: { ...published().cname, [`autoconfig.${domain}`]: hostname },
+      a: { ...published().a, [`autodiscover.${domain}`]: ['198.51.100.7'] },
+    },
+    [
+      'warn srv: it leads to mx.here.test, which has no such service',
+      'warn srv: it leads to mx.here.test, which has no such service',
+    ],
+  ],
+  [
+    'settings that somebody else serves',
+    { ...published(), a: { ...published().a, [`autoconfig.${domain}`]: ['203.0.113.9'] } },
+    [],
+  ],
+  [
+    'no host for the policy',
+    { ...published(), cname: {} },
+    ['bad mta-sts: the host of the policy does not exist'],
+  ],
+  [
+    'the policy is at our address',
+    { ...published(), cname: {}, a: { ...published().a, [`mta-sts.${domain}`]: ['198.51.100.7'] } },
+    [],
+  ],
+  [
+    'the policy is elsewhere',
+    {
+      ...published(),
+      cname: { [`mta-sts.${domain}`]: 'pages.test' },
+      a: { ...published().a, 'pages.test': ['203.0.113.9'] },
+    },
+    ['warn mta-sts: it leads to pages.test, 203.0.113.9, not to mx.here.test'],
+  ],
+  [
+    'DNS is silent about services',
+    { ...published(), fail: [srvName, `mta-sts.${domain}`, `_imaps._tcp.${domain}`, `autoconfig.${domain}`] },
+    ['unknown mta-sts: DNS did not answer: SERVFAIL', 'unknown srv: DNS did not answer: SERVFAIL'],
+  ],
+]
+for (const [what, data, expected] of services)
+  test(`domain check: ${what}`, async () => {
+    assert.deepEqual(lines(await checkDomain(facts, options(data))), expected)
+  })

@@ -15,6 +15,7 @@ import { bounded, createAsk } from './domain-asking.ts'
 import { type Asking, type DomainCheckOptions, finding, unanswered } from './domain-finding.ts'
 import { checkHost, checkTlsa } from './domain-host-check.ts'
 import { type DomainFacts, mxHosts, recordsOf, reportsTo, spfText, stsPolicyText } from './domain-records.ts'
+import { checkPolicyHost, checkServices } from './domain-service-check.ts'
 
 const deadlineMsDefault = 5_000
 /** Of what takes many questions: SPF, the policy file. */
@@ -35,8 +36,10 @@ export async function checkDomain(
     checkKeys(asking),
     checkDmarc(asking),
     checkSts(asking),
+    checkPolicyHost(asking),
     checkTlsRpt(asking),
     checkTlsa(asking),
+    checkServices(asking),
   ])
   return checks.flat()
 }

@@ -28,6 +28,7 @@ function changingDns(): {
     txt: (name, options) => now().txt(name, options),
     ptr: (name, options) => now().ptr(name, options),
     tlsa: (name, options) => now().tlsa(name, options),
+    srv: (name, options) => now().srv(name, options),
   }
   return { resolver, zone }
 }

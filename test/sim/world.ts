@@ -205,6 +205,7 @@ class World {
       TXT: zone.txt,
       PTR: zone.ptr,
       TLSA: zone.tlsa,
+      SRV: zone.srv,
       // Asked for the root alone, to learn whether the resolver validates: this one does not.
       NS: async () => ({ kind: 'none', nameExists: true, ttlSeconds: 300, secure: false }) as const,
     }
