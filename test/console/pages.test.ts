@@ -265,6 +265,19 @@ describe('console: pages', { skip, timeout: 120_000 }, () => {
     await page.getByText('delivery.mode').waitFor()
   })
 
+  test('certificates: what runs out is red and said, the last error in full, also on the dashboard', async (t) => {
+    const { page, fake } = await openConsole(t, { count: 3, product: 'server', at: '#/dashboard' })
+    await page.getByText('The certificate of mta-sts.example.test runs out in 8 days').waitFor()
+    await page.getByRole('link', { name: 'Certificates' }).press('Enter')
+    const item = page.locator('.certificates > li', { hasText: 'mta-sts.example.test' })
+    await item.getByText('renewal fails').waitFor()
+    await item.getByText(/connection refused.*Tried again in 5\d min/).waitFor()
+    await page.getByText(/Valid until .*\(in (?:69|70) days\)/).waitFor()
+    await page.getByRole('button', { name: 'Renew now' }).click()
+    await page.getByText('New certificates are asked for').waitFor()
+    assert.ok(fake.requests.includes('POST /v1/certificates/renew'))
+  })
+
   test('no mail yet: the exact settings of this server, for each program', async (t) => {
     const { page } = await openConsole(t, { count: 0 })
     await page.getByText('Waiting for the first mail').waitFor()

@@ -2,6 +2,7 @@
 
 import type {
   AccountItem,
+  CertificatesView,
   ConfigView,
   DomainItem,
   FaultsView,
@@ -168,10 +169,56 @@ const config: ConfigView = {
   ],
 }
 
+const certificates = (now: number): CertificatesView => ({
+  authority: { directory: 'https://acme.example/directory', challenge: 'http-01' },
+  items: [
+    {
+      id: 'mta-sts.example.test',
+      source: 'acme',
+      state: 'failing',
+      names: ['mta-sts.example.test'],
+      issuer: 'CN=Example CA R3',
+      validFromAt: now - 81 * 86_400_000,
+      validToAt: now + 9 * 86_400_000,
+      key: 'EC prime256v1',
+      sha256: '4f6c0b5d9a7e31f2c8b4a6d05e1f9372'.repeat(2),
+      usedBy: ['https'],
+      isDefault: false,
+      nextRenewalAt: now + 3_600_000,
+      lastRenewedAt: now - 81 * 86_400_000,
+      failureCount: 4,
+      error: {
+        at: now - 1_800_000,
+        text: 'the authority could not reach http://mta-sts.example.test/.well-known/acme-challenge/...: connection refused',
+        type: 'urn:ietf:params:acme:error:connection',
+        retryAt: now + 3_600_000,
+      },
+    },
+    {
+      id: 'host',
+      source: 'acme',
+      state: 'ok',
+      names: ['mx.example.test', 'mail.example.test'],
+      issuer: 'CN=Example CA R3',
+      validFromAt: now - 20 * 86_400_000,
+      validToAt: now + 70 * 86_400_000,
+      key: 'EC prime256v1',
+      sha256: '9a7e31f2c8b4a6d05e1f93724f6c0b5d'.repeat(2),
+      usedBy: ['mx', 'submission', 'submissions', 'https'],
+      isDefault: true,
+      nextRenewalAt: now + 40 * 86_400_000,
+      lastRenewedAt: now - 20 * 86_400_000,
+      failureCount: 0,
+      tlsa: `3 1 1 ${'c8b4a6d05e1f93724f6c0b5d9a7e31f2'.repeat(2)}`,
+    },
+  ],
+})
+
 export function adminRoute(state: AdminState, method: string, url: URL, body: unknown): Answer | undefined {
   const [, , area = '', id = '', tail = ''] = url.pathname.split('/').map(decodeURIComponent)
   const given = body as Record<string, unknown>
   const fresh = (): string => `n${++state.count}`
+  if (area === 'certificates') return { body: method === 'POST' ? {} : certificates(Date.now()) }
   if (area === 'reports') return state.reports.route(method, id, tail, url.searchParams)
   if (area === 'config') return { body: config }
   if (area === 'faults') return faultsRoute(state, method, id, given)

@@ -8,6 +8,7 @@ import { useResource } from '../api/resource.ts'
 import { type Language, language, languages, setLanguage, text } from '../i18n/text.ts'
 import { may, session, setTheme, theme } from '../state.ts'
 import { Badge, Failure, Segmented, Skeleton } from '../ui/parts.tsx'
+import { Certificates } from './certificates.tsx'
 import './settings.css'
 
 export function SettingsPage(): JSX.Element {
@@ -41,6 +42,7 @@ export function SettingsPage(): JSX.Element {
             <span class="small faint">Posthouse {session.value?.server.version}</span>
           </div>
         </section>
+        {may('admin') && <Certificates />}
         {may('admin') && <Config />}
       </div>
     </div>

@@ -4,11 +4,13 @@
 import type { JSX } from 'preact'
 import { useState } from 'preact/hooks'
 import type { StatsView } from '../../../src/http/api-types.ts'
+import { CertificateTrouble } from '../admin/certificates.tsx'
 import { get } from '../api/client.ts'
 import { useResource } from '../api/resource.ts'
 import { formatDuration, formatFull, formatNumber, formatRelative, formatSize } from '../i18n/format.ts'
 import { text } from '../i18n/text.ts'
 import { href } from '../router.ts'
+import { may } from '../state.ts'
 import { Badge, Failure, Segmented, Skeleton } from '../ui/parts.tsx'
 import { Chart, type ChartSeries } from './chart.tsx'
 import './dashboard.css'
@@ -42,6 +44,7 @@ export function DashboardPage(): JSX.Element {
             items={(Object.keys(ranges) as Range[]).map((id) => ({ id, label: t[ranges[id]] }))}
           />
         </header>
+        {may('admin') && <CertificateTrouble />}
         {stats === undefined && found.error !== undefined && (
           <Failure error={found.error} retry={found.reload} />
         )}

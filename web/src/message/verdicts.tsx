@@ -40,7 +40,8 @@ export function VerdictChips(props: { readonly message: MessageView }): JSX.Elem
   const t = text().verdicts
   const query = { ...Object.fromEntries(place.value.query), view: 'delivery' }
   return (
-    <a class="row wrap verdict-chips" href={href(place.value.path, query)} aria-label={t.all}>
+    <a class="row wrap verdict-chips" href={href(place.value.path, query)} title={t.all}>
+      <span class="sr-only">{t.all}: </span>
       {chips.map(({ check, result, meaning, reason }) => {
         const [tone, icon] = looks[meaning]
         return (
