@@ -149,15 +149,35 @@ export interface ParsedConfig {
   readonly mistakes: readonly Mistake[]
 }
 
-/** Reads the merged whole. Never throws. */
+/** Reads the merged whole. Never throws. What is read once is not worth a parser that is compiled for it: no JIT of zod's. */
 export function parseMerged(merged: Record<string, unknown>, context: ConfigContext): ParsedConfig {
-  const result = configSchema(context).safeParse(merged)
+  const result = schemaFor(context).safeParse(merged, { jitless: true })
   if (result.success) return { config: result.data, mistakes: [] }
   return { config: undefined, mistakes: result.error.issues.flatMap(toMistakes) }
 }
 
 function toMistakes(issue: z.core.$ZodIssue): readonly Mistake[] {
   return toIssues(issue).map(({ path, message, params }) => ({ path: formatPath(path), message, ...params }))
+}
+
+/** Made once for each place that configurations are read from: making it costs more than reading with it. */
+const schemas = new WeakMap<ConfigContext['env'], Map<string, ReturnType<typeof configSchema>>>()
+const baseDirsMax = 20
+
+function schemaFor(context: ConfigContext): ReturnType<typeof configSchema> {
+  const { env, baseDir } = context
+  let byFolder = schemas.get(env)
+  if (byFolder === undefined) {
+    byFolder = new Map()
+    schemas.set(env, byFolder)
+  }
+  let schema = byFolder.get(baseDir)
+  if (schema === undefined) {
+    if (byFolder.size >= baseDirsMax) byFolder.clear()
+    schema = configSchema(context)
+    byFolder.set(baseDir, schema)
+  }
+  return schema
 }
 
 /** In the order of the file; every part is read even where another is wrong. */

@@ -41,7 +41,7 @@ export function inside<T>(read: (input: unknown, part: ReadPart, note: Note) => 
   return z.unknown().transform((input, ctx): T => {
     const context = ctx as unknown as Context
     const part: ReadPart = (schema, partInput, ...path) => {
-      const result = schema.safeParse(partInput)
+      const result = schema.safeParse(partInput, { jitless: true })
       if (result.success) return result.data
       // As issues of our own: zod lets a transform run on the left-over of a value whose only issue is an unknown key.
       for (const issue of result.error.issues.flatMap(toIssues)) {
