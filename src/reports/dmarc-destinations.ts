@@ -9,6 +9,8 @@ import type { ReportDestination, ReportDestinations } from './report-kinds.ts'
 
 /** RFC 9990 section 3.5: a limit on URIs is the receiver's to set. */
 const destinationsMax = 5
+/** Of one record: each foreign one costs DNS questions. */
+const urisJudgedMax = 10
 
 /** Limits of a URI are of the encoded report: base64 makes 78 octets of 57. */
 const unencoded = (bytes: number): number => Math.floor(bytes / (78 / 57))
@@ -32,41 +34,46 @@ export async function dmarcDestinations(
   const to = new Map<string, ReportDestination>()
   const refused: { readonly uri: string; readonly reason: string }[] = []
   let waitsFor: string | undefined
-  for (const uri of record.rua) {
-    const said = await judge(domain, uri, resolver, signal)
+  let ours: Promise<string | undefined> | undefined
+  const own = (): Promise<string | undefined> => (ours ??= organizationalDomain(domain, resolver, signal))
+  for (const [index, uri] of record.rua.entries()) {
+    const said =
+      index < urisJudgedMax
+        ? await judge({ domain, own, resolver, signal }, uri)
+        : ({ kind: 'refused', reason: `behind the first ${urisJudgedMax}` } as const)
     if (said.kind === 'refused') refused.push({ uri: uri.uri, reason: said.reason })
     else if (said.kind === 'temporary') {
       waitsFor ??= said.reason
       refused.push({ uri: uri.uri, reason: `whether it agreed cannot be known: ${said.reason}` })
     } else
-      for (const { uri: own, address = '', bytesMax } of said.uris) {
+      for (const { uri: found, address = '', bytesMax } of said.uris) {
         if (to.has(address)) continue
         if (to.size >= destinationsMax)
-          refused.push({ uri: own, reason: `more than ${destinationsMax} addresses` })
-        else to.set(address, { uri: own, ...(bytesMax && { bytesMax: unencoded(bytesMax) }) })
+          refused.push({ uri: found, reason: `more than ${destinationsMax} addresses` })
+        else to.set(address, { uri: found, ...(bytesMax !== undefined && { bytesMax: unencoded(bytesMax) }) })
       }
   }
   if (to.size > 0) return { kind: 'to', to: [...to.values()], refused }
-  // Nobody is told what is meant for several, only because one of them cannot be asked now.
+  // RFC 9990 section 4 step 5: it may be asked again later; those that are known do not wait for it.
   if (waitsFor !== undefined) return { kind: 'temporary', reason: waitsFor }
   const [first] = refused
   return { kind: 'none', reason: first === undefined ? 'no address' : `${first.uri}: ${first.reason}` }
 }
 
-async function judge(
-  domain: string,
-  uri: DmarcReportUri,
-  resolver: Pick<AuthResolver, 'txt'>,
-  signal: AbortSignal | undefined,
-): Promise<Answer> {
+interface Asked {
+  readonly domain: string
+  /** Its organisation's; undefined: not known now. */
+  readonly own: () => Promise<string | undefined>
+  readonly resolver: Pick<AuthResolver, 'txt'>
+  readonly signal: AbortSignal | undefined
+}
+
+async function judge({ domain, own: ours, resolver, signal }: Asked, uri: DmarcReportUri): Promise<Answer> {
   const { host } = uri
   if (host === undefined)
     return { kind: 'refused', reason: /^mailto:/i.test(uri.uri) ? 'no mail address' : 'not a mailto: URI' }
   if (host === domain) return { kind: 'use', uris: [uri] }
-  const [own, other] = await Promise.all([
-    organizationalDomain(domain, resolver, signal),
-    organizationalDomain(host, resolver, signal),
-  ])
+  const [own, other] = await Promise.all([ours(), organizationalDomain(host, resolver, signal)])
   if (own === undefined || other === undefined)
     return { kind: 'temporary', reason: 'DNS does not say whose domain it is' }
   if (own === other) return { kind: 'use', uris: [uri] }
