@@ -9,6 +9,7 @@ import { extname, join } from 'node:path'
 import { describe, type TestContext, test } from 'node:test'
 import { createMailer } from '../../src/client.ts'
 import { consolePolicy } from '../../src/http/console-files.ts'
+import { startDnsServer } from '../../src/testing/dns-server.ts'
 import { hostileHtml } from '../../web/dev/hostile-html.ts'
 import { freePort } from '../support/server-process.ts'
 import { builtConsole, eventually, type Opened, openPage, root, skip, type View } from './support.ts'
@@ -208,6 +209,10 @@ describe('console: against the server', { skip, timeout: 120_000 }, () => {
     const folder = mkdtempSync(join(tmpdir(), 'posthouse-console-server-'))
     t.after(() => rmSync(folder, { recursive: true, force: true }))
     const dead = await freePort()
+    const dns = await startDnsServer({
+      data: { mx: { 'example.test': ['10 posthouse.test'] }, a: { 'posthouse.test': ['127.0.0.1'] } },
+    })
+    t.after(() => dns.stop())
     const server = await start(
       t,
       ([mx, http]) => {
@@ -226,6 +231,7 @@ describe('console: against the server', { skip, timeout: 120_000 }, () => {
             },
             domains: { 'example.test': { accounts: { admin: { password: 'correct horse battery' } } } },
             api: { admins: ['admin@example.test'] },
+            dns: { servers: [dns.address] },
             delivery: { mode: 'relay', routes: { '*': `smtp://127.0.0.1:${dead}` } },
             log: { level: 'error' },
           }),
@@ -273,8 +279,28 @@ describe('console: against the server', { skip, timeout: 120_000 }, () => {
     await page.getByText('It is shown only once').waitFor()
     await page.keyboard.press('Escape')
     await page.getByRole('cell', { name: 'ann@example.test', exact: true }).waitFor()
+    await page.getByRole('link', { name: 'DNS records: example.test' }).click()
+    await page.getByText(/lines? (?:is|are) wrong/).waitFor()
+    await page.getByText('mail comes to posthouse.test').waitFor()
+    await page.getByText('there is no SPF record').waitFor()
+    await page.getByText('nothing signs its mail').waitFor()
+    await page.getByRole('button', { name: 'Make new keys' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Make new keys' }).click()
+    await page.getByText('not published yet').first().waitFor()
+    await page.getByRole('row', { name: /-ed Ed25519 next/ }).waitFor()
+    await page.getByRole('button', { name: 'Switch to the next keys' }).click()
+    await page.getByRole('dialog').getByRole('button', { name: 'Switch to the next keys' }).click()
+    await page.getByText('not switched, receivers could not verify').waitFor()
+
+    await page.goto(`${server.url}/#/reports`)
+    await page.getByText('Others send them to the address in the rua').waitFor()
+    await page.getByRole('button', { name: 'Sent', exact: true }).click()
+    await page.getByText('They go out when a day is over').waitFor()
+
     await page.goto(`${server.url}/#/settings`)
     await page.getByText('delivery.mode').waitFor()
+    await page.getByText('relay: out to the world.').waitFor()
+    await page.getByText('self-signed', { exact: true }).first().waitFor()
     await page.getByRole('button', { name: 'Log out' }).click()
     await page.getByRole('heading', { name: 'Log in to Posthouse' }).waitFor()
     assert.deepEqual(complaints, [])

@@ -185,6 +185,28 @@ export class FakeDomains {
         { data: { mode: 'testing' } },
       ),
       finding(
+        'mta-sts',
+        `mta-sts.${domain} CNAME, A, AAAA`,
+        'ok',
+        'sts.host-ok',
+        'it leads to mx.example.test',
+        {
+          data: { host: 'mx.example.test' },
+          found: ['mx.example.test', '198.51.100.7'],
+        },
+      ),
+      finding(
+        'srv',
+        `_submissions._tcp.${domain} SRV`,
+        'ok',
+        'srv.ok',
+        'mail programs find mx.example.test, port 465',
+        {
+          data: { host: 'mx.example.test', port: '465' },
+          found: ['0 1 465 mx.example.test'],
+        },
+      ),
+      finding(
         'tls-rpt',
         `_smtp._tls.${domain} TXT`,
         'unknown',

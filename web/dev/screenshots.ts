@@ -1,5 +1,5 @@
 // Owns the pictures of the README: the console over the fake API's mail, taken by Chromium, written as WebP to docs/images.
-// `node web/dev/screenshots.ts` after `npm run build`.
+// `node web/dev/screenshots.ts` after `npm run build`; names of pictures behind it: only those.
 
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -7,6 +7,8 @@ import { chromium, type Page } from 'playwright-core'
 import { startFakeApi } from './fake-api.ts'
 
 const folder = join(import.meta.dirname, '../../docs/images')
+/** Where the built console is; dist/console. */
+const built = process.env.CONSOLE
 
 interface Picture {
   readonly name: string
@@ -54,6 +56,28 @@ const pictures: readonly Picture[] = [
     },
   },
   {
+    name: 'console-domain',
+    width: 1280,
+    height: 900,
+    colorScheme: 'light',
+    product: 'server',
+    async take(page, url) {
+      await page.goto(`${url}/#/domains/example.test`)
+      await page.getByText('2 lines are wrong').waitFor()
+    },
+  },
+  {
+    name: 'console-reports',
+    width: 1280,
+    height: 760,
+    colorScheme: 'dark',
+    product: 'server',
+    async take(page, url) {
+      await page.goto(`${url}/#/reports`)
+      await page.locator('.chart canvas').nth(1).waitFor()
+    },
+  },
+  {
     name: 'console-phone',
     width: 390,
     height: 760,
@@ -86,8 +110,10 @@ const browser = await chromium.launch({
   args: ['--no-sandbox', '--disable-gpu', '--disable-background-networking', '--disable-component-update'],
 })
 const encoder = await browser.newPage()
+const wanted = process.argv.slice(2)
 for (const { name, width, height, colorScheme, product = 'catcher', take } of pictures) {
-  const fake = await startFakeApi({ product })
+  if (wanted.length > 0 && !wanted.includes(name)) continue
+  const fake = await startFakeApi({ product, ...(built !== undefined && { folder: built }) })
   const context = await browser.newContext({ viewport: { width, height }, colorScheme, locale: 'en-GB' })
   const page = await context.newPage()
   await take(page, fake.url)
