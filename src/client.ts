@@ -31,13 +31,13 @@ export type {
 export type { BulkOptions, BulkOutcome, BulkProgress } from './client/send-many.ts'
 export type { SendOptions, TimeOptions } from './client/send-options.ts'
 export { findService, type MailService, mailServices } from './client/services.ts'
-export {
-  type MailboxLook,
-  type VerifyAddressOptions,
-  type VerifyAddressResult,
-  type VerifyStep,
-  verifyAddress,
+export type {
+  MailboxLook,
+  VerifyAddressOptions,
+  VerifyAddressResult,
+  VerifyStep,
 } from './client/verify-address.ts'
+export { verifyAddress } from './client/verify-address-entry.ts'
 export type { DnsAnswer, MxRecord, ResolveOptions, Resolver, TlsaRecord } from './dns/resolver.ts'
 export type {
   AddressesInput,

@@ -3,9 +3,7 @@
 
 import type { Clock } from '../base/clock.ts'
 import type { Random } from '../base/random.ts'
-import { createCachingResolver } from '../dns/cache.ts'
 import type { Resolver } from '../dns/resolver.ts'
-import { createDnsClient } from '../net/dns-client.ts'
 import { lookupSystem } from '../net/system-lookup.ts'
 import type { MailerSettings } from './mailer-options.ts'
 import { resolveHost, resolveRoute } from './mx.ts'
@@ -19,6 +17,7 @@ export class MailerDestinations {
   readonly #clock: Clock
   readonly #random: Random
   #resolver: Resolver | undefined
+  #making: Promise<Resolver> | undefined
 
   constructor(settings: MailerSettings, clock: Clock, random: Random) {
     this.#settings = settings
@@ -34,9 +33,10 @@ export class MailerDestinations {
 
   /** RFC 5321 section 5.1: each domain has hosts of its own. */
   ofDomain(domain: string): Destination {
-    return this.#destination(`mx:${domain}`, (signal) =>
-      resolveRoute(domain, { resolver: this.#dns(), random: this.#random, signal }),
-    )
+    return this.#destination(`mx:${domain}`, async (signal) => {
+      const resolver = this.#resolver ?? (await this.#dns())
+      return resolveRoute(domain, { resolver, random: this.#random, signal })
+    })
   }
 
   #destination(key: string, hosts: Destination['hosts']): Destination {
@@ -58,8 +58,10 @@ export class MailerDestinations {
     })
     // A proxy resolves names itself; a socket's path has no address.
     if (host.startsWith('/') || this.#settings.proxy !== undefined) return one(host)
-    if (this.#resolver !== undefined || this.#settings.options.dnsServers !== undefined)
-      return resolveHost(host, { resolver: this.#dns(), random: this.#random, signal })
+    if (this.#resolver !== undefined || this.#settings.options.dnsServers !== undefined) {
+      const resolver = this.#resolver ?? (await this.#dns())
+      return resolveHost(host, { resolver, random: this.#random, signal })
+    }
     const found = await lookupSystem(host, signal)
     switch (found.kind) {
       case 'found':
@@ -71,17 +73,25 @@ export class MailerDestinations {
     }
   }
 
-  #dns(): Resolver {
-    if (this.#resolver === undefined) {
-      const servers = this.#settings.options.dnsServers
-      const clock = this.#clock
-      const lookup = createDnsClient({
-        clock,
-        random: this.#random,
-        ...(servers !== undefined && { servers }),
-      })
-      this.#resolver = createCachingResolver({ lookup, clock })
-    }
+  /** One for the mailer. Its code is loaded when it is first needed: mail to one server asks the system. */
+  #dns(): Promise<Resolver> {
+    this.#making ??= this.#makeResolver()
+    return this.#making
+  }
+
+  async #makeResolver(): Promise<Resolver> {
+    const [{ createCachingResolver }, { createDnsClient }] = await Promise.all([
+      import('../dns/cache.ts'),
+      import('../net/dns-client.ts'),
+    ])
+    const servers = this.#settings.options.dnsServers
+    const clock = this.#clock
+    const lookup = createDnsClient({
+      clock,
+      random: this.#random,
+      ...(servers !== undefined && { servers }),
+    })
+    this.#resolver = createCachingResolver({ lookup, clock })
     return this.#resolver
   }
 }

@@ -267,6 +267,7 @@ function needsUtf8(addresses: MessageAddresses, input: MessageInput, envelope: C
 
 /** Whether one of them needs SMTPUTF8. */
 function isNeedy(entries: readonly AddressEntry[]): boolean {
+  if (entries.length === 0) return false
   for (const { mailbox } of mailboxesOf(entries)) if (mailbox.utf8 && needsSmtputf8(mailbox)) return true
   return false
 }

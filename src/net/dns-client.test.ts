@@ -13,8 +13,9 @@ import {
 } from '../testing/dns-server.ts'
 import { seededRandom } from '../testing/seeded-random.ts'
 import { VirtualClock } from '../testing/virtual-clock.ts'
-import { createDnsClient, type DnsClientOptions, parseDnsServer } from './dns-client.ts'
+import { createDnsClient, type DnsClientOptions } from './dns-client.ts'
 import type { DnsQuestion } from './dns-responder.ts'
+import { parseDnsServer } from './dns-server-address.ts'
 import { realClock } from './real-clock.ts'
 import { realRandom } from './real-random.ts'
 

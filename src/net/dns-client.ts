@@ -3,7 +3,6 @@
 // RFC 1034 section 5.3.3, RFC 1035 section 7, RFC 6891 section 7 (servers without EDNS0), RFC 6840 section 5.7 (AD).
 
 import { getServers } from 'node:dns'
-import { isIP } from 'node:net'
 import type { Clock } from '../base/clock.ts'
 import { isLoopback } from '../base/ip.ts'
 import type { Random } from '../base/random.ts'
@@ -11,7 +10,8 @@ import type { Lookup, RecordData, RecordType } from '../dns/lookup.ts'
 import { aliasesMax, type Meaning, meaningOf } from '../dns/meaning.ts'
 import { withRandomCase } from '../dns/name-case.ts'
 import type { DnsAnswer, ResolveOptions } from '../dns/resolver.ts'
-import { askTcp, askUdp, type DnsServerAddress, type Exchange } from './dns-exchange.ts'
+import { askTcp, askUdp, type Exchange } from './dns-exchange.ts'
+import { type DnsServerAddress, parseDnsServer } from './dns-server-address.ts'
 import { type DnsQuery, type DnsReply, encodeQuery, readReply } from './dns-wire.ts'
 import { formatEndpoint } from './endpoint.ts'
 import { createWaitingLine, type WaitingLine } from './waiting-line.ts'
@@ -35,14 +35,6 @@ export interface DnsClientOptions {
 export function createDnsClient(options: DnsClientOptions): Lookup {
   const client = new DnsClient(options)
   return (name, type, resolveOptions) => client.lookup(name, type, resolveOptions)
-}
-
-/** Undefined for what is not an address with or without port; the port defaults to 53. */
-export function parseDnsServer(text: string): DnsServerAddress | undefined {
-  const match = /^(?:\[([0-9a-f:.%\w]+)\]|([0-9.]+))(?::(\d{1,5}))?$/i.exec(text)
-  const address = match?.[1] ?? match?.[2] ?? text
-  const port = match?.[3] === undefined ? 53 : Number(match[3])
-  return isIP(address) !== 0 && port >= 1 && port <= 65535 ? { address, port } : undefined
 }
 
 interface Server extends DnsServerAddress {

@@ -4,11 +4,7 @@
 import { createSocket } from 'node:dgram'
 import { connect, isIPv6 } from 'node:net'
 import type { Clock } from '../base/clock.ts'
-
-export interface DnsServerAddress {
-  readonly address: string
-  readonly port: number
-}
+import type { DnsServerAddress } from './dns-server-address.ts'
 
 export interface ExchangeOptions<T> {
   readonly clock: Clock

@@ -3,18 +3,27 @@
 // RFC 3454 appendices B.1, C.1.2, C.2 to C.9, D.1, D.2.
 
 /** Sorted, disjoint ranges: begin, end, begin, end... both inclusive. */
-export type Ranges = readonly number[]
+export type Ranges = () => readonly number[]
 
-/** Base-36 numbers: the gap from the last range's end to the next begin, then the range's length less one. */
+/**
+ * Base-36 numbers: the gap from the last range's end to the next begin, then the range's length less one. Unpacked when
+ * first asked for: most who load this have no password to prepare.
+ */
 function unpack(packed: string): Ranges {
-  let at = 0
-  return packed
-    .trim()
-    .split(/\s+/)
-    .map((number) => (at += Number.parseInt(number, 36)))
+  let ranges: readonly number[] | undefined
+  return () => {
+    if (ranges !== undefined) return ranges
+    let at = 0
+    ranges = packed
+      .trim()
+      .split(/\s+/)
+      .map((number) => (at += Number.parseInt(number, 36)))
+    return ranges
+  }
 }
 
-export function contains(ranges: Ranges, codePoint: number): boolean {
+export function contains(table: Ranges, codePoint: number): boolean {
+  const ranges = table()
   let low = 0
   let high = ranges.length >> 1
   while (low < high) {
