@@ -161,6 +161,7 @@ class DomainDnsService implements DomainDns {
       domain,
       hostname,
       publish: tlsa ? { ...config.publish, tlsa: true } : config.publish,
+      reportsUrl: config.reports.url,
       keys: keys.list(domain),
       certificate: await this.#options.certificate(),
       submissionsPort: publicPort(listeners.submissions?.addresses[0]?.port, 2465, 465),

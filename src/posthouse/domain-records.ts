@@ -13,6 +13,8 @@ export interface DomainFacts {
   /** The server's own name. */
   readonly hostname: string
   readonly publish: PublishConfig
+  /** https, where reports of TLS can be posted besides; undefined: they come by mail. */
+  readonly reportsUrl?: string | undefined
   readonly keys: readonly DkimKeyView[]
   /** PEM, what our listeners show; undefined: no TLSA record can be told. */
   readonly certificate: string | undefined
@@ -86,7 +88,7 @@ export function recordsOf(facts: DomainFacts): readonly DnsRecordItem[] {
     txt(
       'tls-rpt',
       `_smtp._tls.${domain}`,
-      `v=TLSRPTv1; rua=mailto:${reportsTo(facts)}`,
+      `v=TLSRPTv1; rua=mailto:${reportsTo(facts)}${facts.reportsUrl === undefined ? '' : `,${facts.reportsUrl}`}`,
       'Where others report TLS that failed.',
       false,
     ),
