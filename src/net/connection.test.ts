@@ -332,11 +332,12 @@ describe('connection: plain', () => {
     server.destroy()
   })
 
-  it('what the peer said before it reset the connection is read before the failure of a write is told', async () => {
-    // The peer lives in another thread: it answers and resets while we are busy, so that our next write fails at once.
-    const shared = new Int32Array(new SharedArrayBuffer(4))
-    const worker = new Worker(
-      `const { workerData, parentPort } = require('node:worker_threads')
+  for (const transientData of [false, true])
+    it(`what the peer said before it reset the connection is read before the failure of a write is told (transientData: ${transientData})`, async () => {
+      // The peer lives in another thread: it answers and resets while we are busy, so that our next write fails at once.
+      const shared = new Int32Array(new SharedArrayBuffer(4))
+      const worker = new Worker(
+        `const { workerData, parentPort } = require('node:worker_threads')
       const server = require('node:net').createServer((socket) => {
         socket.on('error', () => {})
         socket.once('data', () => socket.write('421 closing\\r\\n', () => {
@@ -346,20 +347,20 @@ describe('connection: plain', () => {
         }))
       })
       server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port))`,
-      { eval: true, workerData: shared },
-    )
-    const port = await new Promise<number>((resolve) => worker.once('message', resolve))
-    const client = await dialer.dial({ host: '127.0.0.1', port, timeoutMs: 10_000 })
-    const recorder = new Recorder()
-    client.attach(recorder)
-    client.write(text('MAIL FROM:<a@example.test>\r\n'))
-    assert.notEqual(Atomics.wait(shared, 0, 0, 10_000), 'timed-out')
-    client.write(text('RCPT TO:<b@example.test>\r\n'))
-    await recorder.has('close')
-    assert.equal(recorder.text, '421 closing\r\n')
-    failure('reset')(recorder.error)
-    await worker.terminate()
-  })
+        { eval: true, workerData: shared },
+      )
+      const port = await new Promise<number>((resolve) => worker.once('message', resolve))
+      const client = await dialer.dial({ host: '127.0.0.1', port, timeoutMs: 10_000, transientData })
+      const recorder = new Recorder()
+      client.attach(recorder)
+      client.write(text('MAIL FROM:<a@example.test>\r\n'))
+      assert.notEqual(Atomics.wait(shared, 0, 0, 10_000), 'timed-out')
+      client.write(text('RCPT TO:<b@example.test>\r\n'))
+      await recorder.has('close')
+      assert.equal(recorder.text, '421 closing\r\n')
+      failure('reset')(recorder.error)
+      await worker.terminate()
+    })
 })
 
 describe('connection: TLS', () => {
