@@ -17,7 +17,7 @@ import type { ReversePath } from '../smtp/envelope.ts'
 import type { Reply } from '../smtp/reply.ts'
 import type { ScannerConfig } from './config-inbound.ts'
 import { authenticationVerdicts } from './inbound-authentication.ts'
-import type { HeldBody } from './inbound-held.ts'
+import { canonicalBody, type HeldBody } from './inbound-held.ts'
 import {
   applyRspamdChanges,
   clamdVerdict,
@@ -259,7 +259,7 @@ export class InboundContent {
     const ended = milled.verdicts.some(({ advice }) => advice === 'refuse' || advice === 'defer')
     if (rspamd === undefined || !session.isJudged || ended) return milled
     const { info } = session
-    let header = milled.header
+    let changed = milled
     const verdict = await this.#ask('rspamd', rspamd, rspamdBreaker, outer, async (signal) => {
       const answer = await askRspamd(
         options.post,
@@ -278,12 +278,20 @@ export class InboundContent {
         },
         signal,
       )
-      const edit = new HeaderEdit(header)
+      const edit = new HeaderEdit(milled.header)
       applyRspamdChanges(edit, answer)
-      if (edit.isChanged) header = Buffer.concat(edit.parts())
+      const { changes, newBody } = answer
+      changed = {
+        ...milled,
+        header: edit.isChanged ? Buffer.concat(edit.parts()) : milled.header,
+        body: newBody === undefined ? milled.body : canonicalBody([newBody]),
+        addRecipients: [...milled.addRecipients, ...changes.addRecipients],
+        deleteRecipients: [...milled.deleteRecipients, ...changes.deleteRecipients],
+        from: changes.from ?? milled.from,
+      }
       return rspamdVerdict(answer)
     })
-    return { ...milled, header, verdicts: [...milled.verdicts, verdict] }
+    return { ...changed, verdicts: [...milled.verdicts, verdict] }
   }
 
   async #ask(

@@ -4,12 +4,13 @@ import { httpRequest, readBody } from '../net/http-client.ts'
 import type { ScanTarget } from '../scan/byte-stream.ts'
 import type { RspamdPost } from '../scan/rspamd.ts'
 
+/** Besides what a rewritten message may have. */
 const answerBytesMax = 4 * 1024 * 1024
 
 /** The message is in memory while it is sent. */
 export function rspamdPost({ host, port }: ScanTarget, timeoutMs: number): RspamdPost {
   const to = port === 0 ? host : { address: host, port }
-  return async ({ path, headers, body, signal }) => {
+  return async ({ path, headers, body, sizeBytes, signal }) => {
     const pieces: Uint8Array[] = []
     for await (const piece of body) pieces.push(piece)
     signal?.throwIfAborted()
@@ -19,7 +20,8 @@ export function rspamdPost({ host, port }: ScanTarget, timeoutMs: number): Rspam
     const abort = (): void => stream.destroy?.(new Error('no answer within the deadline'))
     signal?.addEventListener('abort', abort, { once: true })
     try {
-      return { status: answer.status, body: await readBody(answer, answerBytesMax) }
+      const bytes = await readBody(answer, answerBytesMax + 2 * sizeBytes)
+      return { status: answer.status, headers: answer.headers, body: bytes }
     } finally {
       signal?.removeEventListener('abort', abort)
     }

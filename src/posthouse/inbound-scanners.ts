@@ -139,7 +139,7 @@ export function applyMilterChanges(edit: HeaderEdit, changes: readonly MilterCha
 
 /** What each of rspamd's actions asks for here. 'greylist' is only noted: its own module says 'soft reject'. */
 export function rspamdVerdict(verdict: RspamdVerdict): CheckVerdict {
-  const { action, score, requiredScore, symbols, smtpMessage } = verdict
+  const { action, score, requiredScore, symbols, smtpMessage, changes } = verdict
   const words = foreignText(smtpMessage)
   const base = {
     check: 'rspamd',
@@ -147,6 +147,8 @@ export function rspamdVerdict(verdict: RspamdVerdict): CheckVerdict {
     reason: `score ${score} of ${requiredScore}`,
     data: { score, requiredScore, symbols: symbols.slice(0, 20).map((one) => `${one.name} ${one.score}`) },
   }
+  // Its operator wants to see first what it would do.
+  if (changes.noAction) return base
   switch (action) {
     case 'no action':
     case 'greylist':
@@ -162,6 +164,8 @@ export function rspamdVerdict(verdict: RspamdVerdict): CheckVerdict {
         reply: { code: 451, status: '7.1', text: words || 'try again later' },
       }
     case 'reject':
+      if (changes.rejectAs === 'discard') return { ...base, discards: true }
+      if (changes.rejectAs === 'quarantine') return { ...base, advice: 'quarantine' }
       return {
         ...base,
         advice: 'refuse',
@@ -172,15 +176,23 @@ export function rspamdVerdict(verdict: RspamdVerdict): CheckVerdict {
   }
 }
 
-export function applyRspamdChanges(edit: HeaderEdit, verdict: RspamdVerdict): void {
-  for (const { kind, name, value, index } of verdict.headers)
+/** Removals first, by the places that rspamd saw. */
+export function applyRspamdChanges(edit: HeaderEdit, { action, changes, subject }: RspamdVerdict): void {
+  const removals = new Map<string, number[]>()
+  for (const { kind, name, index = 0 } of changes.headers)
+    if (kind === 'remove') removals.set(name, [...(removals.get(name) ?? []), index])
+  for (const [name, indexes] of removals)
+    if (indexes.includes(0)) edit.remove(name)
+    else edit.removeEach(name, indexes)
+  for (const { kind, name, value, index } of changes.headers)
     if (kind === 'add') {
       if (index === undefined) edit.add(name, value)
       else edit.insert(index, name, value)
-    } else if (index === undefined || index === 0) edit.remove(name)
-    else edit.change(index, name, '')
-  if (verdict.action === 'rewrite subject' && verdict.subject !== undefined)
-    edit.change(1, 'Subject', encodeSubject(verdict.subject))
+    }
+  if (changes.noAction) edit.add('X-Rspamd-Action', action)
+  else if (action === 'add header' && changes.spamHeader !== undefined) edit.add(changes.spamHeader, 'Yes')
+  else if (action === 'rewrite subject' && subject !== undefined)
+    edit.change(1, 'Subject', encodeSubject(subject))
 }
 
 /** RFC 2047: what is not ASCII cannot stand in a header as it is. */

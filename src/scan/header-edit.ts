@@ -96,6 +96,20 @@ export class HeaderEdit {
     return before - this.#fields.length
   }
 
+  /** Of that name those at these places, from 1, or from the end below 0, as they are now. How many there were. */
+  removeEach(name: string, indexes: readonly number[]): number {
+    const lower = name.toLowerCase()
+    const same = this.#fields.filter((field) => field.lower === lower)
+    const gone = new Set(indexes.map((index) => same.at(index > 0 ? index - 1 : index)))
+    const kept = this.#fields.filter((field) => !gone.has(field))
+    const count = this.#fields.length - kept.length
+    if (count > 0) {
+      this.#fields.splice(0, this.#fields.length, ...kept)
+      this.#isChanged = true
+    }
+    return count
+  }
+
   /** The whole section. */
   parts(): readonly Buffer[] {
     return [...this.#fields.map(({ raw }) => raw), this.#rest]

@@ -1,7 +1,8 @@
-// Owns asking rspamd about a message: the headers that tell of the envelope, its answer as an action, a score, symbols and header
-// changes. What it says is read strictly and bounded; the HTTP exchange is given. Rejects with a ScanFailure.
+// Owns asking rspamd about a message: the headers that tell of the envelope, its answer as an action, a score, symbols, changes and
+// another body where it made one. What it says is read strictly and bounded; the HTTP exchange is given. Rejects with a ScanFailure.
 // rspamd's protocol, /checkv2.
 
+import { isRecord, noChanges, type RspamdChanges, readChanges } from './rspamd-changes.ts'
 import { ScanFailure } from './scan-failure.ts'
 
 /** POST; resolves with status and body (bounded). Rejects with anything. */
@@ -11,7 +12,12 @@ export type RspamdPost = (request: {
   readonly body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>
   readonly sizeBytes: number
   readonly signal: AbortSignal | undefined
-}) => Promise<{ readonly status: number; readonly body: Buffer }>
+}) => Promise<{
+  readonly status: number
+  readonly body: Buffer
+  /** Lower-case names. */
+  readonly headers?: Readonly<Record<string, unknown>>
+}>
 
 export interface RspamdEnvelope {
   readonly from: string
@@ -37,15 +43,6 @@ export type RspamdAction =
   | 'quarantine'
   | 'discard'
 
-export interface RspamdHeaderChange {
-  readonly kind: 'remove' | 'add'
-  readonly name: string
-  /** Of 'add'. */
-  readonly value: string
-  /** add: position from 0, where it said one. remove: which of them from 1; 0 is all. */
-  readonly index?: number
-}
-
 export interface RspamdVerdict {
   readonly action: RspamdAction
   readonly score: number
@@ -56,7 +53,9 @@ export interface RspamdVerdict {
   readonly smtpMessage: string
   /** Of 'rewrite subject'. */
   readonly subject?: string
-  readonly headers: readonly RspamdHeaderChange[]
+  readonly changes: RspamdChanges
+  /** In place of the message's; its lines may end in any way. */
+  readonly newBody?: Buffer
 }
 
 const actions: ReadonlySet<string> = new Set([
@@ -69,7 +68,6 @@ const actions: ReadonlySet<string> = new Set([
   'quarantine',
   'discard',
 ])
-const changesMax = 200
 const recipientsMax = 100
 
 /** A value may bring no line of its own into the request. */
@@ -81,7 +79,7 @@ export async function askRspamd(
   envelope: RspamdEnvelope,
   signal?: AbortSignal,
 ): Promise<RspamdVerdict> {
-  const { status, body } = await post({
+  const { status, body, headers } = await post({
     path: '/checkv2',
     headers: requestHeaders(envelope),
     ...message,
@@ -91,7 +89,7 @@ export async function askRspamd(
     throw new ScanFailure('unreachable', words, { cause })
   })
   if (status !== 200) throw new ScanFailure('refused', `rspamd answered with status ${status}`)
-  return readRspamdAnswer(body.toString('utf8'))
+  return readRspamdReply(body, headers?.['message-offset'])
 }
 
 export function requestHeaders(envelope: RspamdEnvelope): Readonly<Record<string, string>> {
@@ -107,7 +105,8 @@ export function requestHeaders(envelope: RspamdEnvelope): Readonly<Record<string
     'tls-version': tlsVersion,
     password,
   }
-  const known: Record<string, string> = { 'content-type': 'message/rfc822' }
+  // milter: its changes as for a milter, so that of a message that it rewrote the body alone comes back; body_block: behind its JSON.
+  const known: Record<string, string> = { 'content-type': 'message/rfc822', flags: 'milter,body_block' }
   for (const [name, value] of Object.entries(all))
     if (value !== undefined && value !== '') known[name] = plain(value)
   // Several of one name, which fetch-like interfaces cannot say, may stand in one by commas (rspamd's protocol: Rcpt).
@@ -115,11 +114,19 @@ export function requestHeaders(envelope: RspamdEnvelope): Readonly<Record<string
   return known
 }
 
-const isRecord = (value: unknown): value is Readonly<Record<string, unknown>> =>
-  typeof value === 'object' && value !== null && !Array.isArray(value)
 const number = (value: unknown): number =>
   typeof value === 'number' && Number.isFinite(value) ? Math.round(value * 100) / 100 : 0
 const text = (value: unknown, max: number): string => (typeof value === 'string' ? value.slice(0, max) : '')
+
+/** rspamd's protocol, "Body block": where the message was rewritten a header says how much of the answer is JSON. @throws ScanFailure */
+export function readRspamdReply(bytes: Buffer, messageOffset: unknown): RspamdVerdict {
+  if (messageOffset === undefined) return readRspamdAnswer(bytes.toString('utf8'))
+  const offset =
+    typeof messageOffset === 'string' && /^\d{1,9}$/.test(messageOffset) ? Number(messageOffset) : -1
+  if (offset < 2 || offset > bytes.length)
+    throw new ScanFailure('protocol', 'the answer of rspamd says where it has no body')
+  return { ...readRspamdAnswer(bytes.toString('utf8', 0, offset)), newBody: bytes.subarray(offset) }
+}
 
 /** @throws ScanFailure */
 export function readRspamdAnswer(json: string): RspamdVerdict {
@@ -147,31 +154,6 @@ export function readRspamdAnswer(json: string): RspamdVerdict {
       .slice(0, 50),
     smtpMessage: isRecord(read.messages) ? text(read.messages.smtp_message, 400) : '',
     ...(subject !== '' && { subject }),
-    headers: isRecord(read.milter) ? readChanges(read.milter) : [],
+    changes: 'milter' in read ? readChanges(read.milter) : noChanges,
   }
-}
-
-function readChanges(milter: Readonly<Record<string, unknown>>): readonly RspamdHeaderChange[] {
-  const found: RspamdHeaderChange[] = []
-  if (isRecord(milter.remove_headers))
-    for (const [name, which] of Object.entries(milter.remove_headers)) {
-      const list = Array.isArray(which) ? which : [which]
-      for (const one of list)
-        found.push({ kind: 'remove', name, value: '', index: Math.max(0, Math.trunc(number(one))) })
-    }
-  if (isRecord(milter.add_headers))
-    for (const [name, given] of Object.entries(milter.add_headers))
-      for (const one of Array.isArray(given) ? given : [given]) {
-        // A plain value, or { value, order }.
-        const value = isRecord(one) ? text(one.value, 16_000) : text(one, 16_000)
-        const order = isRecord(one) && typeof one.order === 'number' ? Math.trunc(one.order) : undefined
-        if (value === '') continue
-        found.push({
-          kind: 'add',
-          name,
-          value,
-          ...(order !== undefined && order >= 0 && { index: order }),
-        })
-      }
-  return found.slice(0, changesMax)
 }

@@ -131,7 +131,7 @@ test('rspamd: the answer as a verdict', () => {
     ['BAYES_SPAM', 'R_SPF_FAIL', 'NICE'],
   )
   assert.deepEqual(
-    verdict.headers.map(({ kind, name, value, index }) => [kind, name, value, index]),
+    verdict.changes.headers.map(({ kind, name, value, index }) => [kind, name, value, index]),
     [
       ['remove', 'X-Spam', '', 0],
       ['remove', 'X-Two', '', 1],
@@ -143,7 +143,7 @@ test('rspamd: the answer as a verdict', () => {
     ],
   )
   const edit = new HeaderEdit(Buffer.from('A: 1\r\n\r\n'))
-  edit.insert(0, 'X-Spam', verdict.headers[3]?.value ?? '')
+  edit.insert(0, 'X-Spam', verdict.changes.headers[3]?.value ?? '')
   assert.equal(Buffer.concat(edit.parts()).toString(), 'X-Spam: Yes\r\n\tEvil: 1\r\nA: 1\r\n\r\n')
 })
 
@@ -157,6 +157,7 @@ test('rspamd: envelope headers carry no line ends; what it asks over HTTP; failu
   }
   assert.deepEqual(requestHeaders(envelope), {
     'content-type': 'message/rfc822',
+    flags: 'milter,body_block',
     from: 'a@b.test??Evil: 1',
     ip: '192.0.2.1',
     helo: 'x',
@@ -182,7 +183,19 @@ test('rspamd: any JSON and any text is a verdict or a ScanFailure', () => {
       score: fc.anything(),
       symbols: fc.anything(),
       messages: fc.anything(),
-      milter: fc.record({ add_headers: fc.anything(), remove_headers: fc.anything() }, { requiredKeys: [] }),
+      milter: fc.record(
+        {
+          add_headers: fc.anything(),
+          remove_headers: fc.anything(),
+          add_rcpt: fc.anything(),
+          del_rcpt: fc.anything(),
+          change_from: fc.anything(),
+          reject: fc.anything(),
+          no_action: fc.anything(),
+          spam_header: fc.anything(),
+        },
+        { requiredKeys: [] },
+      ),
     },
     { requiredKeys: [] },
   )
@@ -196,7 +209,7 @@ test('rspamd: any JSON and any text is a verdict or a ScanFailure', () => {
       (text) => {
         try {
           const verdict = readRspamdAnswer(text)
-          assert.ok(verdict.headers.length <= 200 && verdict.symbols.length <= 50)
+          assert.ok(verdict.changes.headers.length <= 200 && verdict.symbols.length <= 50)
         } catch (error) {
           assert.ok(error instanceof ScanFailure, String(error))
         }

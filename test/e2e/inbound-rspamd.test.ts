@@ -44,6 +44,23 @@ describe('rspamd as it is installed', { skip: missing(rspamd) }, () => {
     assert.match(await said(rewritten), /rspamd: rewrite subject/)
   })
 
+  it('over HTTP: a message that a rule rewrites is stored as it made it, its header changes with it', async (t) => {
+    const world = World.for(t)
+    const { port } = await startRspamd(t, world)
+    const server = await world.server({
+      networks: { relay: [] },
+      inbound: { rspamd: { at: `127.0.0.1:${port}`, onFailure: 'defer', timeout: '20s' } },
+    })
+    await server.accept(letter('rewrite me', 'Ouch'))
+    await server.accept(letter('leave me', 'Ouch'))
+    const mails = await server.arrived('alice@here.test', 2)
+    const body = (subject: string): string => mails.find((mail) => mail.body.includes(subject))?.body ?? ''
+    assert.match(body('rewrite me'), /\r\nX-Rule: second\r\n/)
+    assert.doesNotMatch(body('rewrite me'), /^To:/m)
+    assert.match(body('rewrite me'), /\r\n\r\nDefused\.\r\n$/)
+    assert.match(body('leave me'), /\r\n\r\nOuch\r\n$/)
+  })
+
   it('as a milter: takes ham, refuses GTUBE and adds its header to what it marks', async (t) => {
     const world = World.for(t)
     const { milter } = await startRspamd(t, world)
@@ -69,6 +86,15 @@ async function startRspamd(t: TestContext, world: World) {
   const milter = file('rspamd-milter.sock')
   writeFileSync(file('tlds.dat'), 'test\nexample\ncom\n') // its own list takes it ten seconds to compile
   writeFileSync(
+    file('rules.lua'),
+    `rspamd_config:register_symbol({ name = 'REWRITE', type = 'postfilter', callback = function(task)
+  if task:get_header('Subject') ~= 'rewrite me' then return end
+  task:set_milter_reply({ add_headers = { ['X-Rule'] = { value = 'second', order = 1 } }, remove_headers = { To = -1 } })
+  task:set_message('From: a@there.test\\r\\nSubject: rewrite me\\r\\n\\r\\nDefused.\\r\\n')
+end })
+`,
+  )
+  writeFileSync(
     file('rspamd.conf'),
     `options {
   pidfile = "${file('rspamd.pid')}"; filters = ""; tempdir = "${world.folder}"; hs_cache_dir = "${world.folder}";
@@ -77,6 +103,7 @@ async function startRspamd(t: TestContext, world: World) {
 }
 logging { type = "console"; level = "warning"; }
 actions { reject = 15; add_header = 6; }
+lua = "${file('rules.lua')}";
 worker "normal" { bind_socket = "127.0.0.1:${port}"; count = 1; }
 worker "rspamd_proxy" {
   milter = yes; bind_socket = "${milter} mode=0666"; timeout = 10s; count = 1;

@@ -558,7 +558,14 @@ describe('rspamd over HTTP', () => {
       })
       const said = answer()
       if (said === undefined) return
-      response.end(JSON.stringify(said))
+      if (typeof said === 'number') response.writeHead(said).end('{"error":"no"}')
+      else if (typeof said === 'string') response.end(said)
+      else {
+        const { newBody, ...rest } = said as { readonly newBody?: string }
+        const json = JSON.stringify(rest)
+        if (newBody !== undefined) response.setHeader('Message-Offset', Buffer.byteLength(json))
+        response.end(`${json}${newBody ?? ''}`)
+      }
     })
     await new Promise<void>((resolve) => {
       http.listen(0, '127.0.0.1', resolve)
@@ -602,6 +609,56 @@ describe('rspamd over HTTP', () => {
     const { from, rcpt, ip, password } = asked[0]?.headers ?? {}
     assert.deepEqual([from, rcpt, ip, password], ['a@there.test', 'alice@here.test', '127.0.0.1', 'hush'])
     assert.equal(asked[0]?.body, plain)
+  })
+
+  it('its changes of body and envelope are done; discard, quarantine and no action in place of a refusal', async (t) => {
+    const world = World.for(t)
+    let answer: unknown
+    const { asked, at } = await rspamd(t, () => answer)
+    const server = await checking(world, { rspamd: { at } })
+    const says = (action: string, more: object = {}): void => {
+      answer = { action, score: 20, required_score: 15, symbols: {}, ...more }
+    }
+    says('no action', { newBody: 'Defused.\nTwo lines.\n', milter: { add_rcpt: ['bob@here.test'] } })
+    await server.accept(letter)
+    const [mail] = await server.arrived('alice@here.test')
+    assert.match(mail?.body ?? '', /\r\n\r\nDefused\.\r\nTwo lines\.\r\n$/)
+    assert.equal((await server.arrived('bob@here.test')).length, 1)
+    says('no action', { milter: { del_rcpt: ['alice@here.test'], add_rcpt: ['<bob@here.test>'] } })
+    await server.accept(letter)
+    assert.equal((await server.arrived('bob@here.test', 2)).length, 2)
+    says('reject', { milter: { reject: 'quarantine' } })
+    await server.accept(letter)
+    says('reject', { milter: { no_action: true } })
+    await server.accept(letter)
+    says('reject', { milter: { reject: 'discard' } })
+    const id = await server.accept(letter)
+    assert.match(String((await checksOf(server, id)).at(-1)?.text), /taken and thrown away/)
+    const mails = await server.arrived('alice@here.test', 3)
+    assert.deepEqual(mails.map(({ item }) => item.mailbox).sort(), ['INBOX', 'INBOX', 'Junk'])
+    assert.ok(mails.some(({ body }) => /^X-Rspamd-Action: reject\r$/m.test(body)))
+    assert.equal(asked[0]?.headers.flags, 'milter,body_block')
+  })
+
+  it('an answer that is none defers or lets pass, as configured, and the timeline says what it was', async (t) => {
+    const world = World.for(t)
+    let answer: unknown
+    const { at } = await rspamd(t, () => answer)
+    const server = await checking(world, { rspamd: { at, onFailure: 'accept' } })
+    const cases: readonly (readonly [unknown, RegExp])[] = [
+      [500, /status 500/],
+      [403, /status 403/],
+      ['<html>', /no JSON/],
+      [{ action: 'explode' }, /no action that we know/],
+    ]
+    for (const [said, words] of cases) {
+      answer = said
+      const [check] = await checksOf(server, await server.accept(letter))
+      assert.equal(check?.result, 'temperror')
+      assert.match(String(check?.text), words)
+    }
+    const strict = await checking(World.for(t), { rspamd: { at, onFailure: 'defer' } })
+    assert.match((await strict.send(letter)).end.text, /^451 4\.3\.0 /)
   })
 
   it('silent or broken: on or 451 as configured, at its deadline; after some failures it is not asked', async (t) => {
