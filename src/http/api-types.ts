@@ -4,6 +4,7 @@
 
 import type { FaultRule } from '../policy/fault-rules.ts'
 import type { Waiting } from '../queue/explain.ts'
+import type { AttemptNote } from '../queue/types.ts'
 import type { MailboxCounts, MailCounts, MailSummary } from '../store/mail-view.ts'
 import type { SearchProblem } from '../store/search-syntax.ts'
 
@@ -19,7 +20,7 @@ export type {
   DnsState,
   DomainDnsView,
 } from './routes-domain-dns-types.ts'
-export type { MailboxCounts, MailCounts, MailSummary, SearchProblem }
+export type { AttemptNote, MailboxCounts, MailCounts, MailSummary, SearchProblem }
 
 // ---- who asks: GET, POST, DELETE /v1/session ---------------------------------------------------------------------
 

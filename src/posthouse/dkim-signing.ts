@@ -19,8 +19,9 @@ import { tryParseMailbox } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Metrics } from '../base/metrics.ts'
+import { withNote } from '../queue/attempt-notes.ts'
 import type { BodyReader, DeliveryJob, Transport, TransportResult } from '../queue/transport.ts'
-import type { Message } from '../queue/types.ts'
+import type { AttemptNote, Message } from '../queue/types.ts'
 import type { Directory } from './directory.ts'
 import type { DkimKeyring, DomainSigner } from './dkim-keyring.ts'
 
@@ -42,7 +43,7 @@ export interface DkimSigningOptions {
 interface Signed {
   readonly fields: string
   /** undefined: not our mail, nothing to say. */
-  readonly note: string | undefined
+  readonly note: AttemptNote | undefined
 }
 
 interface Kept {
@@ -93,9 +94,7 @@ class SigningTransport implements Transport {
       fields === '' ? job : { ...job, body: new SignedBody(Buffer.from(fields, 'latin1'), job.body) },
       signal,
     )
-    if (note === undefined) return result
-    const notes = [note, ...(result.report.notes ?? [])]
-    return { ...result, report: { ...result.report, notes } }
+    return note === undefined ? result : withNote(result, note)
   }
 
   async close(): Promise<void> {
@@ -157,7 +156,8 @@ class SigningTransport implements Transport {
     try {
       const fields = await signing.finish()
       this.#counter.add(1, { result: 'signed' })
-      return { fields, note: `signed for ${choice.domain} by ${choice.names.join(', ')}` }
+      const data = { domain: choice.domain, selectors: choice.names.join(', ') }
+      return { fields, note: { code: 'signed', data } }
     } catch (cause) {
       return this.#unsigned(message, cause instanceof Error ? cause.message : 'the key failed')
     }
@@ -202,7 +202,7 @@ class SigningTransport implements Transport {
       this.#warned.set(reason, now)
       log.warn({ messageId: id, via: origin.via, reason }, 'mail goes out without a DKIM signature')
     }
-    return { fields: '', note: `not signed: ${reason}` }
+    return { fields: '', note: { code: 'not-signed', data: { reason } } }
   }
 
   #unread({ message, deliveries }: DeliveryJob, cause: unknown, stopped: boolean): TransportResult {

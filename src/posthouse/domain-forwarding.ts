@@ -3,7 +3,9 @@
 // and only what comes back from others takes the way through the address of ours.
 
 import { tryParseMailbox } from '../base/address.ts'
+import { withNote } from '../queue/attempt-notes.ts'
 import type { DeliveryJob, Transport } from '../queue/transport.ts'
+import type { AttemptNote } from '../queue/types.ts'
 import type { Srs } from './domain-srs.ts'
 
 export interface ForwardingOptions {
@@ -17,8 +19,7 @@ export function createForwarding(inner: Transport, { srs, isOurs }: ForwardingOp
       const rewritten = rewrite(job)
       if (rewritten === undefined) return inner.deliver(job, signal)
       const result = await inner.deliver(rewritten.job, signal)
-      const notes = [rewritten.note, ...(result.report.notes ?? [])]
-      return { ...result, report: { ...result.report, notes } }
+      return withNote(result, rewritten.note)
     },
     async close() {
       await inner.close?.()
@@ -26,7 +27,7 @@ export function createForwarding(inner: Transport, { srs, isOurs }: ForwardingOp
   }
 
   /** undefined: it goes as it is. */
-  function rewrite(job: DeliveryJob): { readonly job: DeliveryJob; readonly note: string } | undefined {
+  function rewrite(job: DeliveryJob): { readonly job: DeliveryJob; readonly note: AttemptNote } | undefined {
     const { message, deliveries } = job
     const alias = deliveries.find((delivery) => delivery.alias !== undefined)?.alias
     // Where LMTP or a mailbox takes it, nobody asks SPF.
@@ -36,10 +37,10 @@ export function createForwarding(inner: Transport, { srs, isOurs }: ForwardingOp
     const domain = tryParseMailbox(alias)?.domain
     const path = domain === undefined || !isOurs(domain) ? undefined : srs.forward(from, domain)
     if (path === undefined)
-      return { job, note: `forwarded with its own sender: ${message.reversePath} is too long to rewrite` }
+      return { job, note: { code: 'forwarded-unchanged', data: { path: message.reversePath } } }
     return {
       job: { ...job, message: { ...message, reversePath: path.text } },
-      note: `forwarded as ${path.text}`,
+      note: { code: 'forwarded', data: { path: path.text } },
     }
   }
 }

@@ -11,7 +11,9 @@ import { tryParseMailbox } from '../base/address.ts'
 import type { Clock } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Resolver } from '../dns/resolver.ts'
+import { withNote } from '../queue/attempt-notes.ts'
 import type { BodyReader, DeliveryJob, Transport } from '../queue/transport.ts'
+import type { AttemptNote } from '../queue/types.ts'
 import type { DkimKeyring } from './dkim-keyring.ts'
 import { SignedBody } from './dkim-signing.ts'
 import { bounded } from './domain-asking.ts'
@@ -27,7 +29,7 @@ export interface SealingOptions {
 
 interface Sealed {
   readonly fields: string
-  readonly note: string
+  readonly note: AttemptNote
 }
 
 const deadlineMs = 15_000
@@ -41,8 +43,7 @@ export function createSealing(inner: Transport, options: SealingOptions): Transp
       const body =
         sealed.fields === '' ? job.body : new SignedBody(Buffer.from(sealed.fields, 'latin1'), job.body)
       const result = await inner.deliver({ ...job, body }, signal)
-      const notes = [sealed.note, ...(result.report.notes ?? [])]
-      return { ...result, report: { ...result.report, notes } }
+      return withNote(result, sealed.note)
     },
     async close() {
       await inner.close?.()
@@ -89,12 +90,12 @@ async function seal(
       return sealArc(source(body, signal), options)
     })
     return fields === undefined
-      ? { fields: '', note: 'not sealed: its ARC chain has ended, or could not be judged' }
-      : { fields, note: `sealed for ${key.domain} by ${key.selector} (ARC)` }
+      ? { fields: '', note: { code: 'chain-ended', data: {} } }
+      : { fields, note: { code: 'sealed', data: { domain: key.domain, selectors: key.selector } } }
   } catch (cause) {
     const reason = cause instanceof Error ? cause.message : String(cause)
     log.warn({ messageId: message.id, reason }, 'forwarded mail goes without an ARC seal')
-    return { fields: '', note: `not sealed: ${reason}` }
+    return { fields: '', note: { code: 'not-sealed', data: { reason } } }
   }
 }
 

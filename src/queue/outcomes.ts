@@ -138,6 +138,7 @@ function deliveredEvent(
     if (report.hosts.length > 1) data.hosts = report.hosts
   }
   if (report.notes !== undefined) data.notes = report.notes
+  if (report.told !== undefined) data.told = report.told
   const attemptCount = attempt.deliveries[0]?.attemptCount ?? 1
   if (attemptCount > 1) data.attempt = attemptCount
   return seq === undefined
@@ -157,6 +158,7 @@ function attemptEvent(attempt: AttemptResult): TimelineEvent {
   }
   if (report.transcript !== undefined) data.transcript = report.transcript
   if (report.notes !== undefined) data.notes = report.notes
+  if (report.told !== undefined) data.told = report.told
   return { messageId: message.id, at: now, kind: 'attempt', data }
 }
 

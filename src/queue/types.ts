@@ -134,6 +134,22 @@ export interface AttemptReport {
   readonly transcript?: readonly string[]
   /** What was done to the message on its way out, and why: 'signed for example.test by ...'. */
   readonly notes?: readonly string[]
+  /** The same as data, in the same order. */
+  readonly told?: readonly AttemptNote[]
+}
+
+/** What was done to a message on its way out, or why not (attempt-notes.ts says it in words). */
+export interface AttemptNote {
+  readonly code:
+    | 'signed'
+    | 'not-signed'
+    | 'sealed'
+    | 'not-sealed'
+    | 'chain-ended'
+    | 'forwarded'
+    | 'forwarded-unchanged'
+  /** What the sentence names. */
+  readonly data: Readonly<Record<string, string>>
 }
 
 export interface HostReport {

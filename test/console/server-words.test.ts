@@ -11,13 +11,15 @@ import { dnsFindingCodes } from '../../src/http/routes-domain-dns-types.ts'
 import { eventText } from '../../src/http/timeline-text.ts'
 import { parseMessage } from '../../src/message/parse-message.ts'
 import { faultProfiles } from '../../src/policy/fault-rules.ts'
-import type { TimelineKind } from '../../src/queue/types.ts'
+import { noteText } from '../../src/queue/attempt-notes.ts'
+import type { AttemptNote, TimelineKind } from '../../src/queue/types.ts'
 import { parseSearch, searchProblems } from '../../src/store/search-syntax.ts'
 import { checkWords } from '../../web/src/i18n/zh-checks.ts'
 import {
   eventWords,
   inChinese,
   kindWords,
+  noteWords,
   problemWords,
   profileWords,
   waitingWords,
@@ -255,6 +257,24 @@ test('console: whatever is found of a domain in DNS has a Chinese sentence with 
     assert.match(words?.text ?? '', chinese, code)
     for (const name of named) assert.ok(`${words?.text}${words?.advice}`.includes(name), `${code} ${name}`)
   }
+})
+
+test('console: every note of an attempt is said in Chinese, with its names', () => {
+  const codes = matches(
+    source('queue/types.ts').split('export interface AttemptNote')[1]?.split('}')[0] ?? '',
+    /'([a-z-]+)'/g,
+  )
+  assert.ok(codes.length > 5)
+  assert.deepEqual(sorted(Object.keys(noteWords)), sorted(codes))
+  for (const code of codes as readonly AttemptNote['code'][]) {
+    const data = { domain: 'here.test', selectors: 's1 (RSA)', reason: 'no key', path: 'SRS0=x@here.test' }
+    const words = zhServer.note({ code, data }) ?? ''
+    const english = noteText({ code, data })
+    assert.match(words, chinese, code)
+    for (const value of Object.values(data))
+      assert.equal(words.includes(value), english.includes(value), `${code}: ${words}`)
+  }
+  assert.equal(zhServer.note({ code: 'constructor' as AttemptNote['code'], data: {} }), undefined)
 })
 
 test('console: whatever is not understood of a search is said in Chinese, with the words that were typed', () => {

@@ -2,6 +2,7 @@
 // prose. undefined stands for what is not known here: the server's own sentence is shown.
 
 import type {
+  AttemptNote,
   CheckView,
   DeliveryView,
   DnsCheckItem,
@@ -44,6 +45,8 @@ export interface ServerWords {
   profile(name: string): string | undefined
   /** What is broken in a message, by the code of the defect. */
   defect(code: string): string | undefined
+  /** What was done to a message on its way out. */
+  note(note: AttemptNote): string | undefined
   /** What of a search was not understood. */
   searchProblem(problem: SearchProblem): string | undefined
   /** What was found of a domain in DNS, and what to do; what to publish is shown beside it. */

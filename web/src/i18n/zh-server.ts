@@ -2,7 +2,7 @@
 // Reasons, replies and notes that are quoted stay word for word. What exists in the server must exist here:
 // test/console/server-words.test.ts walks it.
 
-import type { DeliveryView, SearchProblem, WaitingView } from '../../../src/http/api-types.ts'
+import type { AttemptNote, DeliveryView, SearchProblem, WaitingView } from '../../../src/http/api-types.ts'
 import type { ProblemKind } from '../../../src/http/problem.ts'
 import type { TimelineKind } from '../../../src/queue/types.ts'
 import type { ServerWords } from './server-words.ts'
@@ -195,6 +195,18 @@ export const profileWords: Readonly<Record<string, string>> = {
   'lost-answer': '邮件已收下，但客户端得知之前连接中断：它会发送两次吗？',
 }
 
+export const noteWords: Readonly<
+  Record<AttemptNote['code'], (data: Readonly<Record<string, string>>) => string>
+> = {
+  signed: ({ domain = '', selectors = '' }) => `已为 ${domain} 签名：${selectors}。`,
+  'not-signed': ({ reason = '' }) => stop(`没有签名：${reason}`),
+  sealed: ({ domain = '', selectors = '' }) => `已为 ${domain} 加上 ARC 封印：${selectors}。`,
+  'not-sealed': ({ reason = '' }) => stop(`没有加 ARC 封印：${reason}`),
+  'chain-ended': () => '没有加 ARC 封印：它的 ARC 链已经结束，或者无法判断。',
+  forwarded: ({ path = '' }) => `以 ${path} 的名义转发。`,
+  'forwarded-unchanged': ({ path = '' }) => `以原来的发件人转发：${path} 太长，无法改写。`,
+}
+
 export const searchWords: Readonly<Record<SearchProblem['code'], (text: string) => string>> = {
   'too-long': (max) => `只读取了前 ${max} 个字符。`,
   'too-many-terms': (max) => `只读取了前 ${max} 个条件。`,
@@ -225,6 +237,7 @@ export const zhServer: ServerWords = {
     type.startsWith(problemPrefix) ? own(problemWords, type.slice(problemPrefix.length)) : undefined,
   profile: (name) => own(profileWords, name),
   defect: (code) => own(defectWords, code),
+  note: ({ code, data }) => own(noteWords, code)?.(data),
   searchProblem: ({ code, text }) => own(searchWords, code)?.(text),
   finding: ({ code, data }) => own(findingWords, code)?.(data),
 }

@@ -2,7 +2,7 @@
 // what both sides said. The events' data is read with care: kinds of events may come that are not known here.
 
 import type { JSX } from 'preact'
-import type { TimelineView } from '../../../src/http/api-types.ts'
+import type { AttemptNote, TimelineView } from '../../../src/http/api-types.ts'
 import { formatDuration, formatFull, formatRelative } from '../i18n/format.ts'
 import { text } from '../i18n/text.ts'
 import { Badge, type Tone } from '../ui/parts.tsx'
@@ -53,6 +53,7 @@ function Entry(props: { readonly event: Event }): JSX.Element {
         <time class="small faint">{formatFull(event.at)}</time>
       </div>
       {event.kind === 'attempt' ? <Attempt data={data} /> : <p class="wrap-any">{sentence}</p>}
+      {event.kind === 'delivered' && <Notes data={data} />}
       {typeof reply === 'string' && !sentence.includes(reply) && <p class="mono wrap-any">{reply}</p>}
       {typeof nextTryAt === 'number' && (
         <p class="small muted" title={formatFull(nextTryAt)}>
@@ -74,7 +75,7 @@ function Entry(props: { readonly event: Event }): JSX.Element {
 }
 
 function Attempt(props: { readonly data: Event['data'] }): JSX.Element {
-  const { attempt, destination, ms, hosts, notes } = props.data
+  const { attempt, destination, ms, hosts } = props.data
   const t = text().journey
   return (
     <>
@@ -98,13 +99,30 @@ function Attempt(props: { readonly data: Event['data'] }): JSX.Element {
           </p>
         )
       })}
-      {listOf(notes).map((note) => (
+      <Notes data={props.data} />
+    </>
+  )
+}
+
+/** Sentences of the server; in the reader's language where it has words for what they are made of. */
+function Notes(props: { readonly data: Event['data'] }): JSX.Element {
+  const { notes, told } = props.data
+  const data = listOf(told)
+  const words = text().server
+  return (
+    <>
+      {listOf(notes).map((note, at) => (
         <p class="small muted wrap-any" key={String(note)}>
-          {String(note)}
+          {words?.note(noteOf(data[at])) ?? String(note)}
         </p>
       ))}
     </>
   )
+}
+
+function noteOf(value: unknown): AttemptNote {
+  const { code, data } = (value ?? {}) as Partial<AttemptNote>
+  return { code: String(code) as AttemptNote['code'], data: data ?? {} }
 }
 
 const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : [])
