@@ -15,6 +15,7 @@ import { CliError, type ExitCode, exitCodes } from './exit.ts'
 import { addMailCommands } from './mail.ts'
 import { addProbeCommand } from './probe.ts'
 import { addQueueCommands } from './queue.ts'
+import { addReportCommands } from './report.ts'
 import { addSendCommand } from './send.ts'
 import { addSendmailCommand, runSendmail, sendmailOf } from './sendmail.ts'
 import { addServeCommand } from './serve.ts'
@@ -62,6 +63,7 @@ export function createProgram(context: Context): Command {
   addAccountCommands(program, context)
   addDomainCommands(program, context)
   addDkimCommands(program, context)
+  addReportCommands(program, context)
   addConfigCommands(program, context)
   addProbeCommand(program, context)
   addTalkCommand(program, context)

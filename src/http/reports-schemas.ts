@@ -25,7 +25,7 @@ const domain = z
 const page = {
   kind: kind.optional(),
   domain: domain.optional(),
-  limit: z.coerce.number().int().min(1).max(200).default(50),
+  limit: z.coerce.number().int().min(1).max(1000).default(50),
   cursor: z.string().min(1).max(1000).optional(),
 }
 

@@ -44,7 +44,7 @@ export interface StoredReport {
 export interface ReportQuery {
   readonly kind?: ReportKindName
   readonly domain?: string
-  /** 1..200 */
+  /** 1..1000 */
   readonly limit: number
   readonly cursor?: string
 }

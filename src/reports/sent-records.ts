@@ -46,7 +46,7 @@ export interface StoredRecord {
 export interface RecordQuery {
   readonly kind?: ReportKindName
   readonly domain?: string
-  /** 1..200 */
+  /** 1..1000 */
   readonly limit: number
   readonly cursor?: string
 }
