@@ -51,8 +51,12 @@ interface Draft extends MimePartStart {
   room: number
 }
 
-/** `pieces` are the octets of the message, in order; they must not change. */
-export function mailWords(pieces: Iterable<Uint8Array>, envelope: MailEnvelope): MailWords {
+/** `pieces` are the octets of the message, in order; they must not change. `textWords`: of subject, texts and filenames. */
+export function mailWords(
+  pieces: Iterable<Uint8Array>,
+  envelope: MailEnvelope,
+  textWords: (text: string) => string = wordsOf,
+): MailWords {
   const drafts = readParts(pieces)
   const root = drafts[0]
   if (root === undefined) return summaryWords({ from: '', to: '', subject: '' }, envelope)
@@ -70,9 +74,9 @@ export function mailWords(pieces: Iterable<Uint8Array>, envelope: MailEnvelope):
     ),
     to: recipientWords(root, envelope),
     cc: oneBlank(addressesOf(root, ['cc'])),
-    subject: wordsOf(subjectOf(root)),
-    body: wordsOf(body),
-    filename: wordsOf(filenames(drafts)),
+    subject: textWords(subjectOf(root)),
+    body: textWords(body),
+    filename: textWords(filenames(drafts)),
     id: idsOf(root),
     snippet: snippetOf(text),
     attachmentCount: choice.attachments.filter(
@@ -216,14 +220,13 @@ function filenames(drafts: readonly Draft[]): string {
   return names.join('\n').slice(0, indexedCharsMax)
 }
 
+const blank =
+  /(?:\s|\p{Cc}|[\u2028-\u202e\u2066-\u2069]|(?![\u200d\ufe0f])\p{Default_Ignorable_Code_Point})+/gu
+
 function snippetOf(text: string): string {
-  const clean = text
-    .slice(0, 4096)
-    .replace(
-      /(?:\s|\p{Cc}|[\u2028-\u202e\u2066-\u2069]|(?![\u200d\ufe0f])\p{Default_Ignorable_Code_Point})+/gu,
-      ' ',
-    )
-    .trim()
+  const first = text.slice(0, 512).replace(blank, ' ').trim()
+  // Where it is long enough, more of the text would not change it.
+  const clean = first.length > snippetCharsMax + 1 ? first : text.slice(0, 4096).replace(blank, ' ').trim()
   return clean.length <= snippetCharsMax
     ? clean.toWellFormed()
     : `${clean.slice(0, snippetCharsMax - 1).toWellFormed()}…`

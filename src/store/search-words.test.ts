@@ -3,7 +3,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import fc from 'fast-check'
-import { addressPhrase, addressWords, fold, hasPhrase, phraseOf, wordsOf } from './search-words.ts'
+import { addressPhrase, addressWords, fold, hasPhrase, indexText, phraseOf, wordsOf } from './search-words.ts'
 
 const finds = (text: string, wanted: string, prefix = false): boolean =>
   hasPhrase(wordsOf(text), phraseOf(wanted, prefix))
@@ -59,6 +59,40 @@ test('folding what is folded changes nothing, and every text finds itself and an
       assert.ok(finds(`x ${characters.join('')}y`, piece))
     }),
   )
+})
+
+test('the words of a long text are those of a search for it', () => {
+  const piece = fc.oneof(
+    fc.string({ unit: 'grapheme', maxLength: 20 }),
+    fc.constantFrom(
+      '“don’t”',
+      '…',
+      '‼',
+      '_',
+      'a'.repeat(64),
+      'b'.repeat(65),
+      `_${'c'.repeat(200)}_`,
+      '会议',
+      'é',
+      '\r\n',
+    ),
+  )
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+      const text = `${pieces.join('')} z`
+      const words = phraseOf(text, false).words
+      assert.equal(wordsOf(text), ` ${words.join(' ')} `)
+      // As FTS5's tokenizer 'ascii' does it.
+      assert.deepEqual(
+        indexText(text)
+          .toLowerCase()
+          .match(/[a-z0-9\u0080-\uffff]+/g),
+        words,
+      )
+    }),
+  )
+  for (const nothing of ['', ' ', '…', '--\n'])
+    assert.equal(wordsOf(nothing) + indexText(nothing).replace(/[^a-z0-9\u0080-\uffff]+/g, ''), '')
 })
 
 const addresses: readonly (readonly [string, boolean])[] = [

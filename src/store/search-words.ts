@@ -56,8 +56,22 @@ export function wordsOf(text: string): string {
   return words.length === 0 ? '' : ` ${words.join(' ')} `
 }
 
-function listWords(text: string): string[] {
+const longWord = /(?<![A-Za-z0-9])[A-Za-z0-9]{65}/
+
+/** For a reader that takes letters and digits of ASCII as words by itself, without case: the words of it are wordsOf(text). */
+export function indexText(text: string): string {
+  if (isAscii(text)) return longWord.test(text) ? wordsOf(text) : text
   const folded = fold(text)
+  // Most texts beyond ASCII have some signs of this block, and nothing else: none of them is in a word.
+  const plain = folded.replace(/[\u2010-\u205e]/g, ' ')
+  if (isAscii(plain) && !longWord.test(plain)) return plain
+  const words = listFolded(folded)
+  return words.length === 0 ? '' : ` ${words.join(' ')} `
+}
+
+const listWords = (text: string): string[] => listFolded(fold(text))
+
+function listFolded(folded: string): string[] {
   const words: string[] = []
   for (const [run] of folded.matchAll(isAscii(folded) ? /[a-z0-9]+/g : wordPattern)) {
     if (unspacedStart.test(run)) addPairs(run, words)

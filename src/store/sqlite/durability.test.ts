@@ -12,7 +12,7 @@ import { VirtualClock } from '../../testing/virtual-clock.ts'
 import { inlineBytesMax } from '../body-file.ts'
 import { newMessage, placementIn, sampleText, startAt } from '../sample.test.ts'
 import type { Store } from '../store.ts'
-import { bodiesFolder } from './engine.ts'
+import { bodiesFolder } from './files.ts'
 import { openForTest, temporaryFolder } from './open.test.ts'
 import { createSqliteStore } from './sqlite-store.ts'
 

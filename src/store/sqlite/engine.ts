@@ -10,6 +10,7 @@ import { nextTryAt } from '../../queue/retry-curve.ts'
 import { StoreFailure } from '../../queue/store.ts'
 import { type FailureData, failureData, isCorrupt, isFatal } from './failure.ts'
 import { FeedWriter } from './feed-writer.ts'
+import { bodiesFolder, databaseName } from './files.ts'
 import { type BodyRef, MailWriter } from './mail-writer.ts'
 import { mailWriterQueries } from './mail-writer-queries.ts'
 import type { Batch, BatchReply, ChangeCells, Op } from './ops.ts'
@@ -31,9 +32,6 @@ import {
 } from './rows.ts'
 import { type Migration, migrate } from './schema.ts'
 import { prepareAll, summaryBytesMax, writerQueries } from './writer-queries.ts'
-
-export const databaseName = 'mail.db'
-export const bodiesFolder = 'bodies'
 
 export interface EngineOptions {
   readonly dir: string
@@ -90,7 +88,7 @@ export class Engine {
     try {
       if (isNew) db.exec(`PRAGMA page_size = ${options.pageBytes ?? 8192}; PRAGMA auto_vacuum = INCREMENTAL;`)
       db.exec(`PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;
-        PRAGMA temp_store = MEMORY; PRAGMA cache_size = -24576; PRAGMA journal_size_limit = 67108864;`)
+        PRAGMA temp_store = MEMORY; PRAGMA cache_size = -12288; PRAGMA journal_size_limit = 67108864;`)
       migrate(db, path, options.migrations)
       if (options.pagesMax !== undefined) db.exec(`PRAGMA max_page_count = ${options.pagesMax}`)
       this.#sql = prepareAll(db, writerQueries)

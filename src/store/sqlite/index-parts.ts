@@ -21,16 +21,20 @@ export const partSchema = `
 CREATE TABLE part (id INTEGER PRIMARY KEY AUTOINCREMENT, first_id INTEGER NOT NULL UNIQUE);
 ${makePart(1, 0)}`
 
-/** FTS5 without the text itself; the rowid is mail.id, so that matches come in the order of lists. */
+/**
+ * FTS5 without the text itself; the rowid is mail.id, so that matches come in the order of lists. Merging is
+ * left for when there are many segments: a part that is filled at once has few. What is gathered for a segment takes some
+ * four times `hashsize` in memory.
+ */
 function makePart(id: number, firstId: number): string {
   const name = partTable(id)
   return `INSERT INTO part (id, first_id) VALUES (${id}, ${firstId});
     CREATE VIRTUAL TABLE ${name} USING fts5 (
       ${indexColumns.join(', ')}, content = '', contentless_delete = 1, tokenize = 'ascii'
     );
-    INSERT INTO ${name} (${name}, rank) VALUES ('automerge', 8);
+    INSERT INTO ${name} (${name}, rank) VALUES ('automerge', 16);
     INSERT INTO ${name} (${name}, rank) VALUES ('pgsz', 8000);
-    INSERT INTO ${name} (${name}, rank) VALUES ('hashsize', 4194304);
+    INSERT INTO ${name} (${name}, rank) VALUES ('hashsize', 2097152);
   `
 }
 

@@ -10,11 +10,12 @@ import { join } from 'node:path'
 import { DatabaseSync, type StatementSync } from 'node:sqlite'
 import { StoreFailure } from '../../queue/store.ts'
 import { type MailWords, mailWords, summaryWords } from '../mail-words.ts'
-import { bodiesFolder, databaseName } from './engine.ts'
+import { indexText } from '../search-words.ts'
 import { failureData, isCorrupt } from './failure.ts'
+import { bodiesFolder, databaseName } from './files.ts'
 import { IndexParts, partSchema } from './index-parts.ts'
-import { readTags } from './mail-writer.ts'
 import { canRead } from './past-damage.ts'
+import { readTags } from './rows.ts'
 import { attachmentWord, mailboxWord } from './search-sql.ts'
 import { prepareAll } from './writer-queries.ts'
 
@@ -336,7 +337,7 @@ export class Indexer {
     if (this.#avoid.has(row.message_id)) return summaryWords(summary, envelope)
     this.#onMessage?.(row.message_id)
     try {
-      return mailWords(this.#pieces(row), envelope)
+      return mailWords(this.#pieces(row), envelope, indexText)
     } catch {
       return summaryWords(summary, envelope)
     }

@@ -8,8 +8,8 @@ import { changedRow, recipientsMax } from '../mail-rules.ts'
 import type { MailboxCounts, MailChange, MailCounts, MailScope, MailSummary } from '../mail-view.ts'
 import { isCorrupt } from './failure.ts'
 import { type Part, partAt, partsQuery, partTable } from './index-parts.ts'
-import { readTags } from './mail-writer.ts'
 import { canRead } from './past-damage.ts'
+import { readTags } from './rows.ts'
 import { anyPart, lowestIdAt, mailboxWord, planSearch, type SearchPlan } from './search-sql.ts'
 
 /** Rows that one call looks at where there are conditions: some 20 ms. */

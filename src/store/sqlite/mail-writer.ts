@@ -7,7 +7,7 @@ import { addedKind, changedRow, changedTags, recipientsMax } from '../mail-rules
 import type { MailChange, MailSummary } from '../mail-view.ts'
 import type { FeedWriter } from './feed-writer.ts'
 import type { mailWriterQueries } from './mail-writer-queries.ts'
-import type { PlacementCells } from './rows.ts'
+import { type PlacementCells, readTags } from './rows.ts'
 import { rowsPerMs } from './schema-mail.ts'
 
 type Statements = Readonly<Record<keyof typeof mailWriterQueries, StatementSync>>
@@ -72,17 +72,6 @@ export interface RemovedRow extends BodyRef {
 const mailboxesKnownMax = 10_000
 /** Epoch ms of which ids are made; beyond it (the year 2109) and before 1970 rows stand at the end. */
 const receivedAtMax = 2 ** 42
-
-/** [] where it cannot be read: the row is still of use without. */
-export function readTags(json: string): readonly string[] {
-  if (json === '') return []
-  try {
-    const tags: unknown = JSON.parse(json)
-    return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : []
-  } catch {
-    return []
-  }
-}
 
 export class MailWriter {
   readonly #sql: Statements

@@ -170,3 +170,14 @@ export function groupEvents(events: readonly TimelineEvent[]): EventCells[] {
   }
   return [...groups].map(([id, group]) => [id, eventsJson(group)])
 }
+
+/** [] where it cannot be read: the row is still of use without. */
+export function readTags(json: string): readonly string[] {
+  if (json === '') return []
+  try {
+    const tags: unknown = JSON.parse(json)
+    return Array.isArray(tags) ? tags.filter((tag) => typeof tag === 'string') : []
+  } catch {
+    return []
+  }
+}

@@ -38,7 +38,8 @@ import type {
   QueueStats,
   Store,
 } from '../store.ts'
-import { bodiesFolder, databaseName, type EngineOptions } from './engine.ts'
+import type { EngineOptions } from './engine.ts'
+import { bodiesFolder, databaseName } from './files.ts'
 import { IndexRunner } from './index-runner.ts'
 import { lockFolder } from './lock.ts'
 import type { BatchReply, ChangeCells, Op } from './ops.ts'

@@ -9,7 +9,7 @@ import { silentLog } from '../../base/log.ts'
 import { realClock } from '../../net/real-clock.ts'
 import { inlineBytesMax } from '../body-file.ts'
 import { newMessage } from '../sample.test.ts'
-import { bodiesFolder } from './engine.ts'
+import { bodiesFolder } from './files.ts'
 import { openForTest, temporaryFolder } from './open.test.ts'
 import { createSqliteStore } from './sqlite-store.ts'
 

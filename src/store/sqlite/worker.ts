@@ -2,11 +2,11 @@
 
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../../base/assert.ts'
-import { Engine, type EngineOptions } from './engine.ts'
+import type { Engine, EngineOptions } from './engine.ts'
 import { failureData } from './failure.ts'
-import { Indexer, type IndexStep } from './indexer.ts'
+import type { Indexer, IndexStep } from './indexer.ts'
 import type { Batch } from './ops.ts'
-import { type Query, Reader } from './reader.ts'
+import type { Query, Reader } from './reader.ts'
 
 export type WorkerData =
   | { readonly kind: 'writer'; readonly options: EngineOptions }
@@ -25,9 +25,10 @@ assert(port !== null, 'worker.ts runs as a worker')
 const data = workerData as WorkerData
 
 try {
-  if (data.kind === 'writer') serveWriter(new Engine(data.options))
-  else if (data.kind === 'reader') serveReader(new Reader(data.dir))
-  else serveIndexer(data)
+  // Each thread loads what it runs, and nothing of the others.
+  if (data.kind === 'writer') serveWriter(new (await import('./engine.ts')).Engine(data.options))
+  else if (data.kind === 'reader') serveReader(new (await import('./reader.ts')).Reader(data.dir))
+  else serveIndexer(await openIndexer(data))
   port.postMessage('ready')
 } catch (error) {
   port.postMessage({ failure: failureData(error) })
@@ -58,18 +59,18 @@ function serveReader(reader: Reader): void {
   })
 }
 
-function serveIndexer({
-  dir,
-  avoid,
-  isCareful,
-  partRowsMax,
-}: WorkerData & { readonly kind: 'indexer' }): void {
-  const indexer = new Indexer({
+async function openIndexer(options: WorkerData & { readonly kind: 'indexer' }): Promise<Indexer> {
+  const { dir, avoid, isCareful, partRowsMax } = options
+  const { Indexer } = await import('./indexer.ts')
+  return new Indexer({
     dir,
     avoid,
     ...(partRowsMax !== undefined && { partRowsMax }),
     ...(isCareful && { onMessage: (reading: string) => port?.postMessage({ reading }) }),
   })
+}
+
+function serveIndexer(indexer: Indexer): void {
   port?.on('message', (step: IndexStep | 'close') => {
     if (step === 'close') {
       indexer.close()
