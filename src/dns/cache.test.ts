@@ -110,6 +110,61 @@ describe('dns cache: keys', () => {
   })
 })
 
+describe('dns cache: memory', () => {
+  const text = (length: number): DnsAnswer<string> =>
+    ({ ...records(300), records: ['x'.repeat(length)] }) as never
+
+  it('is bounded by what answers hold, too: large ones push out more', async () => {
+    const { resolver, asked } = world(text(60_000), { bytesMax: 200_000 })
+    for (let i = 0; i < 50; i++) await resolver.txt(`n${i}.test`)
+    assert.equal(resolver.size, 3)
+    assert.ok(resolver.bytes <= 200_000 && resolver.bytes > 180_000, String(resolver.bytes))
+    await resolver.txt('n49.test')
+    assert.equal(asked.length, 50, 'the youngest is kept')
+  })
+
+  it('one answer that is larger than all is not kept', async () => {
+    const { resolver } = world(text(60_000), { bytesMax: 50_000 })
+    await resolver.txt('a.test')
+    assert.deepEqual([resolver.size, resolver.bytes], [0, 0])
+  })
+
+  it('counts what is replaced, expires and is cleared', async () => {
+    const made = world(text(1000))
+    const { resolver, clock } = made
+    await resolver.txt('a.test')
+    const one = resolver.bytes
+    await clock.advance(400_000)
+    made.answer = text(2000)
+    await resolver.txt('a.test')
+    assert.deepEqual([resolver.size, resolver.bytes], [1, one + 1000])
+    await resolver.txt('b.test')
+    resolver.clear()
+    assert.deepEqual([resolver.size, resolver.bytes], [0, 0])
+  })
+
+  it('10,000 domains at once, each asked for by three: one question each, bounds kept, nothing left under way', async () => {
+    const waiting: (() => void)[] = []
+    const { resolver, asked } = world(
+      () => new Promise((resolve) => waiting.push(() => resolve(records(300)))),
+      { entriesMax: 4000 },
+    )
+    const names = Array.from({ length: 10_000 }, (_, i) => `d${i}.test`)
+    const all = [...names, ...names, ...names].map((name) => resolver.a(name))
+    for (const answer of waiting.splice(0)) answer()
+    assert.ok((await Promise.all(all)).every(({ kind }) => kind === 'records'))
+    assert.equal(asked.length, 10_000)
+    assert.equal(resolver.size, 4000)
+    // What is kept is not asked again, what was pushed out is.
+    await resolver.a('d9999.test')
+    assert.equal(asked.length, 10_000)
+    const again = resolver.a('d0.test')
+    for (const answer of waiting.splice(0)) answer()
+    await again
+    assert.equal(asked.length, 10_001)
+  })
+})
+
 describe('dns cache: questions under way', () => {
   const pendingWorld = (): World & {
     resolve: (answer: DnsAnswer<string>) => void

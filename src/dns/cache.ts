@@ -1,4 +1,5 @@
-// Owns the memory of DNS answers: each kept for its TTL within bounds, one question under way at a time, bounded in size.
+// Owns the memory of DNS answers: each kept for its TTL within bounds, one question under way at a time, bounded in entries and in
+// what they hold.
 // Failures are kept for seconds only. RFC 2308 sections 5 and 7 (negative answers, failures), RFC 2181 section 8 (TTLs).
 
 import type { Clock } from '../base/clock.ts'
@@ -10,6 +11,8 @@ export interface CacheOptions {
   readonly clock: Clock
   /** Default 10,000; the one unused for longest goes first. */
   readonly entriesMax?: number
+  /** What answers may hold together, roughly: a domain can publish 64 KiB under each of its names. Default 32 MiB. */
+  readonly bytesMax?: number
   /** Bounds of what is kept. Defaults 5 s and 1 day. */
   readonly ttlSecondsMin?: number
   readonly ttlSecondsMax?: number
@@ -22,6 +25,7 @@ export interface CacheOptions {
 interface Entry {
   readonly answer: DnsAnswer<unknown>
   readonly expiresAt: number
+  readonly bytes: number
 }
 
 interface Pending {
@@ -33,6 +37,8 @@ interface Pending {
 export interface CachingResolver extends Resolver {
   /** Answers that are kept, expired ones included until they are asked for or pushed out. */
   readonly size: number
+  /** What they hold, as `bytesMax` counts it. */
+  readonly bytes: number
   clear(): void
 }
 
@@ -43,6 +49,9 @@ export function createCachingResolver(options: CacheOptions): CachingResolver {
     get size() {
       return cache.size
     },
+    get bytes() {
+      return cache.bytes
+    },
     clear: () => cache.clear(),
   }
 }
@@ -51,6 +60,8 @@ class AnswerCache {
   readonly #lookup: Lookup
   readonly #clock: Clock
   readonly #entriesMax: number
+  readonly #bytesMax: number
+  #bytes = 0
   readonly #ttl: {
     readonly min: number
     readonly max: number
@@ -64,6 +75,7 @@ class AnswerCache {
     this.#lookup = options.lookup
     this.#clock = options.clock
     this.#entriesMax = options.entriesMax ?? 10_000
+    this.#bytesMax = options.bytesMax ?? 32 * 1024 * 1024
     this.#ttl = {
       min: options.ttlSecondsMin ?? 5,
       max: options.ttlSecondsMax ?? 86_400,
@@ -76,8 +88,13 @@ class AnswerCache {
     return this.#entries.size
   }
 
+  get bytes(): number {
+    return this.#bytes
+  }
+
   clear(): void {
     this.#entries.clear()
+    this.#bytes = 0
   }
 
   // A key's type of record is in the key, so what is found under it has the type that is asked for.
@@ -94,6 +111,7 @@ class AnswerCache {
         this.#entries.set(key, entry) // the youngest again
         return Promise.resolve(this.#aged(entry) as DnsAnswer<RecordData[T]>)
       }
+      this.#bytes -= entry.bytes
     }
     return this.#wait(this.#ask(key, name, type), options?.signal) as Promise<DnsAnswer<RecordData[T]>>
   }
@@ -148,11 +166,19 @@ class AnswerCache {
   #keep(key: string, answer: DnsAnswer<unknown>): void {
     const seconds = this.#keptSeconds(answer)
     if (seconds <= 0) return
+    this.#forget(key)
+    const bytes = entryBytes + 2 * key.length + bytesOf(answer)
+    this.#entries.set(key, { answer, expiresAt: this.#clock.now() + seconds * 1000, bytes })
+    this.#bytes += bytes
+    for (const oldest of this.#entries.keys()) {
+      if (this.#entries.size <= this.#entriesMax && this.#bytes <= this.#bytesMax) return
+      this.#forget(oldest)
+    }
+  }
+
+  #forget(key: string): void {
+    this.#bytes -= this.#entries.get(key)?.bytes ?? 0
     this.#entries.delete(key)
-    this.#entries.set(key, { answer, expiresAt: this.#clock.now() + seconds * 1000 })
-    if (this.#entries.size <= this.#entriesMax) return
-    const oldest = this.#entries.keys().next()
-    if (!oldest.done) this.#entries.delete(oldest.value)
   }
 
   #keptSeconds(answer: DnsAnswer<unknown>): number {
@@ -161,4 +187,16 @@ class AnswerCache {
     const kept = Math.max(min, Math.min(answer.ttlSeconds, max))
     return answer.kind === 'none' ? Math.min(kept, negativeMax) : kept
   }
+}
+
+/** Of the map, the entry and the answer without its records, as measured. */
+const entryBytes = 400
+const recordBytes = 64
+
+function bytesOf(answer: DnsAnswer<unknown>): number {
+  if (answer.kind !== 'records') return 0
+  let bytes = 0
+  for (const record of answer.records)
+    bytes += recordBytes + (typeof record === 'string' ? record.length : 100)
+  return bytes
 }
