@@ -2,6 +2,11 @@
 
 export type Labels = Readonly<Record<string, string>>
 
+export interface LabelledValue {
+  readonly labels: Labels
+  readonly value: number
+}
+
 export interface Counter {
   add(count: number, labels?: Labels): void
 }
@@ -16,6 +21,13 @@ export interface Metrics {
   histogram(name: string, help: string, buckets: readonly number[], labelNames?: readonly string[]): Histogram
   /** `read` is called at each scrape. */
   gauge(name: string, help: string, read: () => number | Promise<number>): void
+  /** The same of several things by their labels; left out where nobody would read them. */
+  gauges?(
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    read: () => readonly LabelledValue[],
+  ): void
 }
 
 const nothing = { add: (): void => {}, observe: (): void => {} }

@@ -7,6 +7,7 @@ import { version } from '../posthouse/version.ts'
 
 import { addAccountCommands } from './account.ts'
 import { addCatchCommand } from './catch.ts'
+import { addCertCommands } from './cert.ts'
 import { addConfigCommands } from './config.ts'
 import { type Context, createContext, examples } from './context.ts'
 import { addDkimCommands } from './dkim.ts'
@@ -63,6 +64,7 @@ export function createProgram(context: Context): Command {
   addAccountCommands(program, context)
   addDomainCommands(program, context)
   addDkimCommands(program, context)
+  addCertCommands(program, context)
   addReportCommands(program, context)
   addConfigCommands(program, context)
   addProbeCommand(program, context)

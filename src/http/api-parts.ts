@@ -22,6 +22,7 @@ import type {
 import type { ControlApi } from './control-api.ts'
 import type { InboundRoutes } from './inbound-routes.ts'
 import type { ReportsService } from './reports-service.ts'
+import type { CertificateService } from './routes-certificates.ts'
 import type { DomainDns } from './routes-domain-dns-types.ts'
 
 export type ApiStore = MailViews &
@@ -140,6 +141,8 @@ export interface ApiParts {
   accounts(): readonly AccountItem[]
   readonly domains: Domains
   readonly domainDns?: DomainDns
+  /** Absent: TLS is off. */
+  readonly certificates?: CertificateService
   /** Reports between mail systems. */
   readonly reports?: ReportsService
   readonly inbound: InboundRoutes

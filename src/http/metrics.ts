@@ -148,6 +148,19 @@ export function createMetrics(options: { readonly processMetrics: boolean }): Me
           },
         })
       }),
+    gauges: (name, help, labelNames, read) =>
+      once('gauges', name, () => {
+        new Gauge({
+          name,
+          help,
+          labelNames: [...labelNames],
+          registers: [registry],
+          collect() {
+            this.reset()
+            for (const { labels, value } of read()) this.set({ ...labels }, value)
+          },
+        })
+      }),
   }
 }
 

@@ -12,6 +12,7 @@ import { docsPage, docsPolicy } from './docs-page.ts'
 import type { EventStream } from './events-stream.ts'
 import { describeApi } from './openapi.ts'
 import { adminRoutes } from './routes-admin.ts'
+import { certificateRoutes } from './routes-certificates.ts'
 import { domainDnsRoutes } from './routes-domain-dns.ts'
 import { eventRoutes } from './routes-events.ts'
 import { faultRoutes } from './routes-faults.ts'
@@ -110,6 +111,7 @@ function allRoutes(services: Services, streams: Set<EventStream>): readonly ApiR
     ...queueRoutes(services),
     ...adminRoutes(services),
     ...domainDnsRoutes(services),
+    ...certificateRoutes(services),
     ...reportRoutes(services),
     ...dmarcReportRoutes(services),
     ...faultRoutes(services),

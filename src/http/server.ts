@@ -17,6 +17,7 @@ import { ApiError, type Problem, problem, problemMediaType, toProblem } from './
 import type { PublicApi } from './public-api.ts'
 import type { ReportsService } from './reports-service.ts'
 import { addChallengeRoute, type ChallengeSource, isChallengeRequest } from './routes-acme-challenge.ts'
+import { addCertificateRoutes, type CertificateService } from './routes-certificates.ts'
 import { addDomainDnsRoutes } from './routes-domain-dns-control.ts'
 import { addStsRoute, isStsRequest, type StsPolicySource } from './routes-domain-dns-sts.ts'
 import type { DomainDns } from './routes-domain-dns-types.ts'
@@ -38,6 +39,8 @@ export interface HttpServerOptions {
   readonly domainDns?: DomainDns
   /** Control: reports between mail systems. */
   readonly reports?: ReportsService
+  /** Control: certificates. */
+  readonly certificates?: CertificateService
   /** Public: MTA-STS policies. */
   readonly stsPolicy?: StsPolicySource
   /** Public: challenges of authorities for certificates. */
@@ -115,6 +118,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   if (scope === 'control') {
     addControlRoutes(server, app)
     if (options.domainDns !== undefined) addDomainDnsRoutes(server, options.domainDns)
+    if (options.certificates !== undefined) addCertificateRoutes(server, options.certificates)
     if (options.reports !== undefined) addReportRoutes(server, options.reports, clock)
   } else {
     if (options.stsPolicy !== undefined) addStsRoute(server, options.stsPolicy)

@@ -11,6 +11,7 @@ import type { StatsView } from '../http/api-types.ts'
 import type { ControlApi, ListenerStatus } from '../http/control-api.ts'
 import type { InboundRoutes } from '../http/inbound-routes.ts'
 import type { ReportsService } from '../http/reports-service.ts'
+import type { CertificateService } from '../http/routes-certificates.ts'
 import type { DomainDns } from '../http/routes-domain-dns-types.ts'
 import type { Traffic } from '../http/traffic.ts'
 import { guardedRequest, isPrivateAddress } from '../net/guarded-fetch.ts'
@@ -40,6 +41,7 @@ export interface ApiPartsOptions {
   readonly router: Router
   readonly domains: StoredDomains
   readonly domainDns?: DomainDns
+  readonly certificates?: CertificateService | undefined
   readonly reports?: ReportsService
   readonly inbound: InboundRoutes
   readonly post: ApiParts['post']
@@ -112,6 +114,7 @@ export function createApiParts(options: ApiPartsOptions): ApiParts {
     }),
     domains: options.domains,
     ...(options.domainDns !== undefined && { domainDns: options.domainDns }),
+    ...(options.certificates !== undefined && { certificates: options.certificates }),
     ...(options.reports !== undefined && { reports: options.reports }),
     reroute: (filter, to, by) => reroute(options, filter, to, by),
     inbound: options.inbound,

@@ -36,6 +36,7 @@ export interface DomainDnsOptions {
   readonly fetchText: DomainCheckOptions['fetchText']
   /** PEM of what our listeners show. */
   readonly certificate: () => Promise<string | undefined>
+  readonly nextTlsa?: () => string | undefined
 }
 
 export function createDomainDns(options: DomainDnsOptions): DomainDns {
@@ -164,6 +165,8 @@ class DomainDnsService implements DomainDns {
       reportsUrl: config.reports.url,
       keys: keys.list(domain),
       certificate: await this.#options.certificate(),
+      nextTlsa: this.#options.nextTlsa?.(),
+      keyChanges: config.acme !== undefined && !config.publish.tlsa,
       submissionsPort: publicPort(listeners.submissions?.addresses[0]?.port, 2465, 465),
       submissionPort: publicPort(listeners.submission?.addresses[0]?.port, 2587, 587),
     }

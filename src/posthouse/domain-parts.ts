@@ -24,6 +24,8 @@ export interface DomainPartsOptions {
   readonly resolver: () => Resolver
   /** PEM of what our listeners show; undefined: TLS is off. */
   readonly certificate: () => string | undefined
+  /** TLSA record of the key that comes next; undefined: none is announced. */
+  readonly nextTlsa?: () => string | undefined
 }
 
 export interface DomainParts {

@@ -18,6 +18,10 @@ export interface DomainFacts {
   readonly keys: readonly DkimKeyView[]
   /** PEM, what our listeners show; undefined: no TLSA record can be told. */
   readonly certificate: string | undefined
+  /** TLSA record of the key that the certificate has next; it has to stand before that key is used (RFC 7671 section 8.1). */
+  readonly nextTlsa?: string | undefined
+  /** An authority renews the certificate with a new key each time. */
+  readonly keyChanges?: boolean
   /** Ports for mail programs; undefined: not offered. */
   readonly submissionsPort: number | undefined
   readonly submissionPort: number | undefined
@@ -101,10 +105,23 @@ export function recordsOf(facts: DomainFacts): readonly DnsRecordItem[] {
         `_25._tcp.${hostname}`,
         'TLSA',
         text,
-        'The key of our certificate; only in a zone signed by DNSSEC.',
+        facts.keyChanges === true
+          ? 'The key of our certificate; only in a zone signed by DNSSEC. Write publish: { tlsa: true } first, or the next certificate has another key.'
+          : 'The key of our certificate, which stays when it is renewed; only in a zone signed by DNSSEC.',
         false,
       ),
     )
+    if (facts.nextTlsa !== undefined)
+      records.push(
+        record(
+          'tlsa',
+          `_25._tcp.${hostname}`,
+          'TLSA',
+          facts.nextTlsa,
+          'The key that our certificate has next: beside the one of now, which stays until then.',
+          false,
+        ),
+      )
   }
   // RFC 8314 section 5.1: TLS from the first byte is preferred.
   const services = [

@@ -9,6 +9,7 @@ import type { MetricsRegistry } from '../http/metrics.ts'
 import type { PublicApi } from '../http/public-api.ts'
 import type { ReportsService } from '../http/reports-service.ts'
 import type { ChallengeSource } from '../http/routes-acme-challenge.ts'
+import type { CertificateService } from '../http/routes-certificates.ts'
 import type { StsPolicySource } from '../http/routes-domain-dns-sts.ts'
 import type { DomainDns } from '../http/routes-domain-dns-types.ts'
 import { createHttpServer, type HttpServer, type HttpServerOptions } from '../http/server.ts'
@@ -63,6 +64,7 @@ export interface HttpListenersOptions {
   /** For listeners.https; undefined: TLS is off. */
   readonly certificates?: Certificates | undefined
   readonly challenge?: ChallengeSource | undefined
+  readonly certificateService?: CertificateService | undefined
 }
 
 export interface HttpListeners {
@@ -139,6 +141,7 @@ export async function openHttpListeners(options: HttpListenersOptions): Promise<
           clock,
           scope: 'control',
           ...(domainDns !== undefined && { domainDns }),
+          ...(options.certificateService !== undefined && { certificates: options.certificateService }),
           ...(reports !== undefined && { reports }),
         })
         await server.listen(path)

@@ -54,7 +54,7 @@ import type { BodyWriter, Store } from '../store/store.ts'
 import { Accounts } from './accounts.ts'
 import { createApiParts, createPost } from './api-parts.ts'
 import { anyAuthenticator, createAuthenticator } from './authenticator.ts'
-import { Certificates } from './certificates.ts'
+import { type CertificateParts, openCertificates } from './certificate-parts.ts'
 import { type Config, type ConfigEntry, lookupByDomain, type SmtpListenerName } from './config.ts'
 import { checksNothing } from './config-inbound.ts'
 import { readConsole } from './console-folder.ts'
@@ -137,6 +137,7 @@ const securityEveryMs = 3_600_000
 const pruneRowsMax = 2_000
 const trimEveryMs = 5_000
 const keyFilesEveryMs = 30_000
+const certificatesEveryMs = 60_000
 const keysEveryMs = 5 * 60_000
 const trimStepsMax = 50
 
@@ -178,7 +179,7 @@ class PosthouseServer implements Posthouse {
   #http: HttpListeners | undefined
   #authenticator: Authenticator | undefined
   /** undefined: TLS is off. */
-  #certificates: Certificates | undefined
+  #certificates: CertificateParts | undefined
   #inbound: InboundRoutes | undefined
   /** undefined: the store keeps no documents. */
   #reports: ReportParts | undefined
@@ -289,7 +290,8 @@ class PosthouseServer implements Posthouse {
         domains,
         isOurs: (domain) => accounts.directory.isOurs(domain),
         resolver: () => this.#freshResolver(),
-        certificate: () => this.#certificates?.standard.pair.cert,
+        certificate: () => this.#certificates?.certificates.standard.pair.cert,
+        nextTlsa: () => this.#certificates?.nextTlsa(),
       })
     const api = this.#createApi(store, accounts, router, { domains, inbound, post, domainParts })
     await api?.start()
@@ -300,7 +302,9 @@ class PosthouseServer implements Posthouse {
       domainDns: domainParts?.domainDns,
       reports: this.#reports?.service,
       stsPolicy: domainParts?.stsPolicy,
-      certificates: this.#certificates,
+      certificates: this.#certificates?.certificates,
+      certificateService: this.#certificates?.service,
+      challenge: this.#certificates?.challenge,
       metrics: this.#metrics,
       log: this.#log,
       clock: this.#clock,
@@ -310,6 +314,8 @@ class PosthouseServer implements Posthouse {
     this.#every(pruneEveryMs, () => this.#prune(store))
     this.#every(trimEveryMs, () => this.#trim(store))
     this.#every(keyFilesEveryMs, () => keys.readFiles())
+    const certificates = this.#certificates
+    if (certificates !== undefined) this.#every(certificatesEveryMs, () => certificates.run())
     if (domainParts !== undefined) this.#every(keysEveryMs, () => domainParts.rotation.run())
     this.#every(pruneEveryMs, async () => this.#traffic.sample())
     const checks = this.#checks
@@ -361,6 +367,7 @@ class PosthouseServer implements Posthouse {
       inbound,
       post,
       ...(domainParts !== undefined && { domainDns: domainParts.domainDns }),
+      certificates: this.#certificates?.service,
       ...(this.#reports !== undefined && { reports: this.#reports.service }),
       authenticator: this.#opened(this.#authenticator),
       submitter: this.#opened(this.#submitter),
@@ -395,9 +402,14 @@ class PosthouseServer implements Posthouse {
     parts: { queue: Queue; passwords: PasswordHasher },
   ): Promise<void> {
     const config = this.#config
-    const tls = await Certificates.open(this.#shared())
-    this.#certificates = tls
-    this.#closers.push(() => tls?.close())
+    this.#certificates = await openCertificates({
+      ...this.#shared(),
+      documents: hasViews(store) ? store : undefined,
+      domains: () => accounts.directory.domainNames,
+      resolver: () => this.#freshResolver(),
+      post: createPost(config.api.allowPrivateUrls),
+    })
+    const tls = this.#certificates?.certificates
     const ids = createIdSource(this.#clock, this.#random)
     const relayNetworks = parseNetworkList(config.networks.relay)
     const repairNetworks = parseNetworkList(config.networks.repairLineEndings)
@@ -847,6 +859,7 @@ class PosthouseServer implements Posthouse {
       [...new Set(this.#listeners.map(({ server }) => server))].map((server) => server.stop({ graceMs })),
     )
     await this.#reports?.stop()
+    await this.#certificates?.stop()
     await this.#checks?.stop()
     await this.#queue?.stop({ graceMs })
     await Promise.all(this.#transports.map((transport) => transport.close?.()))

@@ -14,7 +14,7 @@ export interface AcmeDirectoryOptions {
   /** Of the certificates. */
   readonly clock: Clock
   /** Port of 127.0.0.1 where http-01 is looked at for this name. */
-  readonly httpPort?: (name: string) => number
+  readonly httpPort?: (name: string) => number | Promise<number>
   readonly resolver?: () => Pick<Resolver, 'txt'>
   /** Of certificates. Default 90 days. */
   readonly lifeMs?: number
@@ -469,7 +469,7 @@ class FakeDirectory implements AcmeDirectory {
 
   /** RFC 8555 section 8.3, with the port that the test has instead of 80. */
   async #lookOverHttp({ name, token }: Authorization, wanted: string): Promise<void> {
-    const port = this.#options.httpPort?.(name) ?? 80
+    const port = (await this.#options.httpPort?.(name)) ?? 80
     const path = `/.well-known/acme-challenge/${token}`
     const found = await new Promise<{ status: number; text: string }>((resolve, reject) => {
       const asked = request(
