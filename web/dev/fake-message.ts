@@ -63,6 +63,29 @@ export function timelineOf({ summary, view }: FakeMessage, queue: FakeQueue): Ti
         : waiting.length > 0
           ? [
               {
+                at: at + 1100,
+                kind: 'attempt',
+                text: 'Attempt.',
+                data: {
+                  attempt: 1,
+                  destination: 'slow.example',
+                  ms: 412,
+                  hosts: [
+                    {
+                      name: 'mx1.slow.example',
+                      address: '192.0.2.4',
+                      port: 25,
+                      tls: 'TLSv1.3 TLS_AES_256_GCM_SHA384 verified',
+                      policy: 'MTA-STS enforce, id 20260101',
+                    },
+                  ],
+                  notes: ['signed for shop.test by s20261118 (RSA 2048)'],
+                  told: [
+                    { code: 'signed', data: { domain: 'shop.test', selectors: 's20261118 (RSA 2048)' } },
+                  ],
+                },
+              },
+              {
                 at: at + 1200,
                 kind: 'deferred',
                 seq: 0,

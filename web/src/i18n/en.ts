@@ -301,6 +301,7 @@ export const en = {
     nextTry: 'Next try',
     givesUp: 'Gives up',
     transcript: 'Transcript',
+    tlsPolicy: 'TLS policy:',
     show: 'Show',
     scheduled: (when: string, relative: string) => `Scheduled: goes ${relative}, on ${when}.`,
     sendNow: 'Send now',

@@ -295,6 +295,7 @@ export const zh: Dictionary = {
     nextTry: '下次尝试',
     givesUp: '放弃时间',
     transcript: '对话记录',
+    tlsPolicy: 'TLS 策略：',
     show: '显示',
     scheduled: (when, relative) => `定时发送：${relative}，${when}。`,
     sendNow: '立即发送',

@@ -53,7 +53,12 @@ function Entry(props: { readonly event: Event }): JSX.Element {
         <time class="small faint">{formatFull(event.at)}</time>
       </div>
       {event.kind === 'attempt' ? <Attempt data={data} /> : <p class="wrap-any">{sentence}</p>}
-      {event.kind === 'delivered' && <Notes data={data} />}
+      {event.kind === 'delivered' && (
+        <>
+          <Way data={data} />
+          <Notes data={data} />
+        </>
+      )}
       {typeof reply === 'string' && !sentence.includes(reply) && <p class="mono wrap-any">{reply}</p>}
       {typeof nextTryAt === 'number' && (
         <p class="small muted" title={formatFull(nextTryAt)}>
@@ -87,7 +92,7 @@ function Attempt(props: { readonly data: Event['data'] }): JSX.Element {
         {typeof ms === 'number' && <span class="muted"> · {formatDuration(ms)}</span>}
       </p>
       {listOf(hosts).map((host) => {
-        const { name, address, port, tls, error } = host as Readonly<Record<string, unknown>>
+        const { name, address, port, tls, policy, error } = host as Readonly<Record<string, unknown>>
         const where = name === address || name === undefined ? address : `${name} (${address})`
         return (
           <p class="small wrap-any" key={`${where}${port}`}>
@@ -95,6 +100,12 @@ function Attempt(props: { readonly data: Event['data'] }): JSX.Element {
               {String(where)}:{String(port)}
             </span>
             {typeof tls === 'string' && <span class="muted"> · {tls}</span>}
+            {typeof policy === 'string' && (
+              <span class="muted">
+                {' '}
+                · {t.tlsPolicy} {policy}
+              </span>
+            )}
             {typeof error === 'string' && <span class="said-error"> · {error}</span>}
           </p>
         )
@@ -102,6 +113,17 @@ function Attempt(props: { readonly data: Event['data'] }): JSX.Element {
       <Notes data={props.data} />
     </>
   )
+}
+
+/** How the connection was kept safe that took it: what TLS it had, and by whose policy. */
+function Way(props: { readonly data: Event['data'] }): JSX.Element | null {
+  const { tls, policy } = props.data
+  const t = text().journey
+  const parts = [
+    typeof tls === 'string' ? tls : '',
+    typeof policy === 'string' ? `${t.tlsPolicy} ${policy}` : '',
+  ].filter(Boolean)
+  return parts.length === 0 ? null : <p class="small muted wrap-any">{parts.join(' · ')}</p>
 }
 
 /** Sentences of the server; in the reader's language where it has words for what they are made of. */
