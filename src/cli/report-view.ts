@@ -10,6 +10,7 @@ import type {
   TlsReportRow,
 } from '../http/api-types.ts'
 import type { Context } from './context.ts'
+import { formatFailure } from './report-dmarc.ts'
 import { formatPairs, formatTable } from './table.ts'
 import { plain } from './text.ts'
 import { fullTime, relativeTime } from './time.ts'
@@ -96,9 +97,12 @@ function formatRows(view: ReceivedReportView, context: Context): readonly string
     case 'dmarc-aggregate':
       return dmarcRows(view.rows as unknown as readonly DmarcReportRow[], context)
     case 'dmarc-failure':
-      return view.rows.map(({ name, value }) => plain(`${String(name)}: ${String(value)}`))
+      return [...formatFailure(view.head, context), '', ...failureRows(view)]
   }
 }
+
+const failureRows = (view: ReceivedReportView): readonly string[] =>
+  view.rows.map(({ name, value }) => plain(`${String(name)}: ${String(value)}`))
 
 const tlsRows = (rows: readonly TlsReportRow[], context: Context): readonly string[] =>
   rows.length === 0

@@ -11,6 +11,7 @@ import { createClient, formatQuery } from './client.ts'
 import { type Context, examples, type GlobalOptions, parseCount, printJson, printLines } from './context.ts'
 import { CliError, exitCodes } from './exit.ts'
 import { collect } from './queue.ts'
+import { addReportSources } from './report-dmarc.ts'
 import { formatReceived, formatReport, formatSent, formatSummary } from './report-view.ts'
 
 interface ListOptions extends GlobalOptions {
@@ -39,6 +40,7 @@ export function addReportCommands(program: Command, context: Context): void {
   report.addHelpText('after', () =>
     examples(context, [
       ['report summary example.test', 'how much of the last days went well'],
+      ['report sources example.test', 'who sends as our domain, by the DMARC reports of others'],
       ['report list --kind tls-rpt', 'reports of others'],
       ['report show <id>', 'what one of them says'],
       ['report sent', 'our reports to others, and what became of them'],
@@ -78,6 +80,7 @@ export function addReportCommands(program: Command, context: Context): void {
       if (options.json) return printJson(context, view)
       printLines(context, formatSummary(view, context))
     })
+  addReportSources(report, context)
   pageOptions(report.command('sent').description('our reports to others, and what became of them')).action(
     async (_options: unknown, command: Command) => {
       const options = command.optsWithGlobals<ListOptions>()
