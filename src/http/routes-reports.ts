@@ -26,8 +26,9 @@ const tag = 'Reports'
 /** Of RFC 8460 section 6.4 and 6.5. */
 export const postedReportTypes = ['application/tlsrpt+gzip', 'application/tlsrpt+json'] as const
 
-const perAddress = 60
-const perMinute = 300
+/** What is posted by strangers costs up to a tenth of a second to read. */
+const perAddress = 20
+const perMinute = 120
 
 export function reportRoutes({ parts }: Pick<Services, 'parts'>): readonly ApiRoute[] {
   const { reports, clock } = parts

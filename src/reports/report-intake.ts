@@ -30,6 +30,8 @@ export interface TakenReport {
 }
 
 const partsMax = 50
+/** Of one mail; each costs time to read. */
+const reportsMax = 5
 const signersMax = 10
 
 export class ReportIntake {
@@ -56,6 +58,7 @@ export class ReportIntake {
     const signedBy = signersOf(structure, this.#options.authservId)
     const taken: TakenReport[] = []
     for (const part of reportParts(structure, bytes)) {
+      if (taken.length === reportsMax) break
       const one = await this.#take(part, { ...source, source: 'mail', signedBy })
       if (one !== undefined) taken.push(one)
     }

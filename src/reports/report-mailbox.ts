@@ -1,7 +1,7 @@
 // Owns looking for reports in mailboxes: mail that came to the addresses of reports since the last time is read, wherever the
 // last process stopped. Mail is never changed or moved. One look costs one question where nothing is new.
 
-import type { Clock, Timer } from '../base/clock.ts'
+import { type Clock, sleep, type Timer } from '../base/clock.ts'
 import { type Log, silentLog } from '../base/log.ts'
 import { findHeaderEnd } from '../message/header.ts'
 import type { Documents, MailSummary, MailViews } from '../store/mail-view.ts'
@@ -31,6 +31,8 @@ const seenMax = 2000
 const messageBytesMax = 32 * 1024 * 1024
 const headBytesMax = 256 * 1024
 const failuresMax = 5
+const pauseLeastMs = 100
+const pauseMaxMs = 10_000
 
 interface Cursor {
   readonly at: number
@@ -85,7 +87,7 @@ export class ReportMailbox {
   }
 
   async #lookInto(account: string): Promise<void> {
-    const { store } = this.#options
+    const { store, clock } = this.#options
     const before = await this.#cursorOf(account)
     const seen = new Set(before.seen)
     const recent = new Map<string, number>(before.seen.map((id) => [id, before.at]))
@@ -103,7 +105,11 @@ export class ReportMailbox {
       for (const summary of items) {
         if (this.#stop.signal.aborted) return
         if (seen.has(summary.id)) continue
+        const startedAt = clock.now()
         await this.#read(summary, account)
+        // Whoever sends us reports that take long to read does not take the time of others: at most a tenth of it.
+        const pauseMs = Math.min(9 * (clock.now() - startedAt), pauseMaxMs)
+        if (pauseMs > pauseLeastMs) await sleep(clock, pauseMs, this.#stop.signal).catch(() => {})
         isChanged = true
         at = Math.max(at, summary.receivedAt)
         recent.set(summary.id, summary.receivedAt)

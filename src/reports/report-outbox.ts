@@ -109,7 +109,11 @@ export class ReportOutbox {
 
   /** Takes up what an earlier process left, and goes on by itself. */
   async start(): Promise<void> {
-    await this.#resume()
+    try {
+      await this.#resume()
+    } catch (cause) {
+      this.#log.warn({ cause: String(cause) }, 'reports that wait cannot be read now')
+    }
     await this.#turn()
   }
 

@@ -34,6 +34,8 @@ interface Fresh {
 
 const documentKind = 'report-tally'
 const partsMax = 1000
+/** Domains that are written at the same time. */
+const writesMax = 32
 /** Beyond the day: nobody comes for them any more. */
 const keepMs = 8 * dayMs
 
@@ -54,7 +56,7 @@ export class TallyBook implements Tallies {
   #dayFrom = 0
   #dayTo = 0
   /** Domains that have a tally, by kind and day; read from the store once. */
-  readonly #domains = new Map<string, Set<string>>()
+  readonly #domains = new Map<string, Promise<Set<string>>>()
 
   constructor(options: TallyBookOptions) {
     this.#options = options
@@ -120,13 +122,17 @@ export class TallyBook implements Tallies {
     if (fresh.size === 0) return
     this.#fresh = new Map()
     this.#freshKeys = 0
-    for (const one of fresh.values()) {
-      try {
-        await this.#writeOne(one)
-      } catch (cause) {
-        this.#log.warn({ domain: one.domain, cause: String(cause) }, 'what reports tell could not be written')
-        this.#takeBack(one)
-      }
+    const rest = [...fresh.values()]
+    // Beside each other: what arrives together at the store is one transaction.
+    while (rest.length > 0) await Promise.all(rest.splice(0, writesMax).map((one) => this.#tryWrite(one)))
+  }
+
+  async #tryWrite(one: Fresh): Promise<void> {
+    try {
+      await this.#writeOne(one)
+    } catch (cause) {
+      this.#log.warn({ domain: one.domain, cause: String(cause) }, 'what reports tell could not be written')
+      this.#takeBack(one)
     }
   }
 
@@ -142,7 +148,10 @@ export class TallyBook implements Tallies {
       )
       return
     }
-    const before = domains.has(domain) ? await this.#parts(kind, day, domain) : []
+    const isNew = !domains.has(domain)
+    // Before the first wait: domains that are written beside it count, too.
+    domains.add(domain)
+    const before = isNew ? [] : await this.#parts(kind, day, domain)
     const { parts, changed } = mergeTally(before, counts, { keysMax, dropped })
     for (const index of changed) {
       const key = `${keyOf(kind, day, domain)}/${String(index).padStart(4, '0')}`
@@ -154,7 +163,6 @@ export class TallyBook implements Tallies {
         updatedAt: clock.now(),
         expiresAt,
       })
-      domains.add(domain)
     }
     const lost = (parts[0]?.droppedCount ?? 0) - (before[0]?.droppedCount ?? 0)
     if (lost > 0) this.#dropped.add(lost, { kind })
@@ -181,17 +189,21 @@ export class TallyBook implements Tallies {
     if (!this.#isClosed && this.#timer === undefined) this.#arm()
   }
 
-  async #domainsOf(kind: ReportKindName, day: string): Promise<Set<string>> {
+  /** One and the same set for all who ask. */
+  #domainsOf(kind: ReportKindName, day: string): Promise<Set<string>> {
     const name = `${kind}/${day}`
     const known = this.#domains.get(name)
     if (known !== undefined) return known
-    const found = new Set<string>()
-    for await (const domain of this.domains(kind, day)) found.add(domain)
+    const reading = (async (): Promise<Set<string>> => {
+      const found = new Set<string>()
+      for await (const domain of this.domains(kind, day)) found.add(domain)
+      return found
+    })()
     // Events come for today, and around midnight for yesterday: what is older is never asked for again.
-    for (const other of this.#domains.keys())
-      if (other.startsWith(`${kind}/`) && this.#domains.size > 8) this.#domains.delete(other)
-    this.#domains.set(name, found)
-    return found
+    for (const other of this.#domains.keys()) if (this.#domains.size > 8) this.#domains.delete(other)
+    this.#domains.set(name, reading)
+    reading.catch(() => this.#domains.delete(name))
+    return reading
   }
 
   // ---- for those who make reports of it ----

@@ -7,6 +7,7 @@ import {
   type TlsReport,
   type TlsReportFailure,
   type TlsReportPolicy,
+  tlsReportLimits,
 } from '../auth/tls-report.ts'
 import { selectTlsRptRecord } from '../auth/tls-rpt.ts'
 import type { Resolver } from '../dns/resolver.ts'
@@ -21,6 +22,7 @@ import type {
   ReportTotal,
 } from './report-kinds.ts'
 import { tlsReportPolicies } from './tls-rpt-tally.ts'
+import { unpackReport } from './unpack.ts'
 
 export interface TlsRptOptions {
   readonly resolver: Pick<Resolver, 'txt'>
@@ -124,8 +126,14 @@ const mxHostsMax = 20
 const totalsMax = 200
 const cut = (text: string): string => text.slice(0, 200)
 
-function readPart({ bytes }: ReportPart): ReportRead {
-  const read = parseTlsReport(bytes)
+/** Of JSON: what takes longer to read than others can wait is refused. Reports of the largest senders have a tenth of it. */
+const jsonBytesMax = 4 * 1024 * 1024
+
+async function readPart({ bytes }: ReportPart): Promise<ReportRead> {
+  const unpacked = await unpackReport(bytes, { bytesMax: jsonBytesMax })
+  if (!unpacked.ok) return { ok: false, defects: [unpacked.reason] }
+  // The codec unpacks what is too large for it bare.
+  const read = parseTlsReport(unpacked.bytes.length > tlsReportLimits.bytesMax ? bytes : unpacked.bytes)
   if (!read.ok) return { ok: false, defects: [read.reason] }
   const { organization, contact, id, startAt, endAt, policies } = read.value
   if (policies.length === 0) return { ok: false, defects: ['it tells of no policy'] }
