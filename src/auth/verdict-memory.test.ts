@@ -110,7 +110,7 @@ test('verdict memory: what is known is asked again all at once', async () => {
 })
 
 test('verdict memory: bounded in entries, in questions and in what records say', async () => {
-  const memory = new VerdictMemory<number>({ entriesMax: 3, questionsMax: 2, charactersMax: 100 })
+  const memory = new VerdictMemory<number>({ entriesMax: 3, questionsMax: 2, charactersMax: 180 })
   const resolver = createFakeResolver({ txt: { 'short.test': ['x'], 'long.test': ['x'.repeat(200)] } })
   const keep = async (key: string, names: readonly string[]): Promise<void> => {
     const trace = new TracedResolver(resolver)

@@ -24,7 +24,7 @@ export interface VerdictMemoryOptions {
   readonly entriesMax?: number
   /** A verdict that rests on more is not kept. Default 30. */
   readonly questionsMax?: number
-  /** Characters of the records that one verdict rests on. Default 4,096. */
+  /** Of the names and records that one verdict rests on, with 50 for each question. Default 4,096. */
   readonly charactersMax?: number
 }
 
@@ -157,7 +157,7 @@ function isSameRecord(a: unknown, b: unknown): boolean {
 function charactersOf(asked: readonly Asked[]): number {
   let characters = 0
   for (const { name, answer } of asked) {
-    characters += name.length
+    characters += 50 + name.length
     if (answer.kind === 'records')
       for (const record of answer.records) characters += typeof record === 'string' ? record.length : 64
   }
