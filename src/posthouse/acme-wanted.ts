@@ -42,7 +42,7 @@ export function wantedCertificates({ config, domains, hasFileFor }: WantedOption
 /** What an authority could know: of more than one label, no address, none of the names that are for one machine. */
 export const isPublicName = (name: string): boolean =>
   name.includes('.') &&
-  !/^\[|^[\d.]+$|(?:^|\.)(?:localhost|local|localdomain|internal)$/.test(name) &&
+  !/[[\]:]|^[\d.]+$|(?:^|\.)(?:localhost|local|localdomain|internal)$/.test(name) &&
   !/\.localhost$/.test(name)
 
 /**
