@@ -326,6 +326,7 @@ describe('console: pages', { skip, timeout: 120_000 }, () => {
       else await page.getByText(words).first().waitFor()
     }
     await page.goto(`${page.url().split('#')[0]}#/settings`)
+    await page.getByText('多久之后退信。默认 5d。').waitFor()
     await page.getByRole('button', { name: 'English' }).click()
     await page.getByRole('heading', { name: 'Settings' }).waitFor()
     await page.getByRole('button', { name: 'Light', exact: true }).click()

@@ -11,10 +11,12 @@ import { dnsFindingCodes } from '../../src/http/routes-domain-dns-types.ts'
 import { eventText } from '../../src/http/timeline-text.ts'
 import { parseMessage } from '../../src/message/parse-message.ts'
 import { faultProfiles } from '../../src/policy/fault-rules.ts'
+import { configHelpData } from '../../src/posthouse/config-help-data.ts'
 import { noteText } from '../../src/queue/attempt-notes.ts'
 import type { AttemptNote, TimelineKind } from '../../src/queue/types.ts'
 import { parseSearch, searchProblems } from '../../src/store/search-syntax.ts'
 import { checkWords } from '../../web/src/i18n/zh-checks.ts'
+import { configWords, settingWords } from '../../web/src/i18n/zh-config.ts'
 import {
   eventWords,
   inChinese,
@@ -257,6 +259,24 @@ test('console: whatever is found of a domain in DNS has a Chinese sentence with 
     assert.match(words?.text ?? '', chinese, code)
     for (const name of named) assert.ok(`${words?.text}${words?.advice}`.includes(name), `${code} ${name}`)
   }
+})
+
+test('console: every key of the configuration that is explained is explained in Chinese', () => {
+  for (const [key, english] of Object.entries(configHelpData)) {
+    const words = configWords[key] ?? configWords[key.replace(/^listeners\.\w+/, 'listeners.*')] ?? ''
+    assert.match(words, chinese, `${key}: ${english}`)
+    // What it says of RFCs and defaults is the same.
+    for (const [, value = ''] of english.matchAll(/Default (\d[\w.]*|true|false)[ .;]/g))
+      assert.ok(words.includes(value.replace(/\.$/, '')), `${key}: ${words}`)
+  }
+  assert.equal(
+    settingWords('domains["example.test"].accounts["ann@x.test"].password'),
+    configWords['domains.*.accounts.*.password'],
+  )
+  assert.equal(settingWords('delivery.routes["*"]'), configWords['delivery.routes'])
+  assert.equal(settingWords('listeners.mx.limits.errorsMax'), configWords['limits.errorsMax'])
+  assert.equal(settingWords('listeners.mx.address'), configWords['listeners.mx'])
+  for (const key of ['', 'nothing', 'constructor', '__proto__']) assert.equal(settingWords(key), undefined)
 })
 
 test('console: every note of an attempt is said in Chinese, with its names', () => {

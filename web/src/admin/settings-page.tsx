@@ -57,7 +57,10 @@ function Config(): JSX.Element {
   const [find, setFind] = useState('')
   const [changedOnly, setChangedOnly] = useState(false)
   const words = find.toLowerCase()
-  const items = (found.data?.items ?? []).filter(
+  const helpOf = ({ key, help }: ConfigView['items'][number]): string | undefined =>
+    help === undefined ? undefined : (text().server?.setting(key) ?? help)
+  const settings = (found.data?.items ?? []).map((item) => ({ ...item, help: helpOf(item) }))
+  const items = settings.filter(
     ({ key, value, source, help }) =>
       (!changedOnly || source !== 'default') &&
       `${key} ${show(value)} ${help ?? ''}`.toLowerCase().includes(words),

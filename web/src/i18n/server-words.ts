@@ -45,6 +45,8 @@ export interface ServerWords {
   profile(name: string): string | undefined
   /** What is broken in a message, by the code of the defect. */
   defect(code: string): string | undefined
+  /** What a key of the configuration is for. */
+  setting(key: string): string | undefined
   /** What was done to a message on its way out. */
   note(note: AttemptNote): string | undefined
   /** What of a search was not understood. */

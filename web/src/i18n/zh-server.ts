@@ -7,6 +7,7 @@ import type { ProblemKind } from '../../../src/http/problem.ts'
 import type { TimelineKind } from '../../../src/queue/types.ts'
 import type { ServerWords } from './server-words.ts'
 import { checkWords, defectWords, withMore } from './zh-checks.ts'
+import { settingWords } from './zh-config.ts'
 import { findingWords } from './zh-dns.ts'
 import { verdictChecks, verdictWords } from './zh-verdicts.ts'
 
@@ -237,6 +238,7 @@ export const zhServer: ServerWords = {
     type.startsWith(problemPrefix) ? own(problemWords, type.slice(problemPrefix.length)) : undefined,
   profile: (name) => own(profileWords, name),
   defect: (code) => own(defectWords, code),
+  setting: settingWords,
   note: ({ code, data }) => own(noteWords, code)?.(data),
   searchProblem: ({ code, text }) => own(searchWords, code)?.(text),
   finding: ({ code, data }) => own(findingWords, code)?.(data),
