@@ -89,6 +89,8 @@ export interface Connection {
   attach(handler: ConnectionHandler): void
   /** Queues bytes (copied or kept until sent: do not change them). False: more than the high-water mark waits, see `drain`. */
   write(bytes: Uint8Array): boolean
+  /** Nothing of what was written is kept any more: its buffers are the writer's again. Absent: nobody knows. */
+  readonly writesDone?: boolean
   pause(): void
   resume(): void
   /** Sends what is queued, then closes our side. */

@@ -15,6 +15,9 @@ import { clientTls, type OpenOptions, type OpenResult, type SessionTimeouts } fr
 const fan = new AbortFan()
 const nothing = (): void => {}
 
+/** What all sessions put a small message together in, where a connection sends it at once: no memory for each message. */
+let room = Buffer.allocUnsafeSlow(16 * 1024)
+
 /** Where the body comes from when the transaction does not hold it. */
 export type BodyStream = (signal: AbortSignal) => AsyncIterable<Uint8Array>
 
@@ -68,6 +71,8 @@ export class ClientSession implements ConnectionHandler {
   /** What there is to send waits for the end of this turn of the loop. */
   #corked = false
   #whenClosed: (() => void)[] = []
+  /** Until it once did not: TLS, full buffers. */
+  #sendsAtOnce: boolean
 
   constructor(connection: Connection, options: OpenOptions, timeouts: SessionTimeouts, plain: boolean) {
     this.#connection = connection
@@ -75,6 +80,7 @@ export class ClientSession implements ConnectionHandler {
     this.#timeouts = timeouts
     this.#clock = options.clock
     this.openedAt = options.clock.now()
+    this.#sendsAtOnce = connection.writesDone !== undefined
     this.#machine = new ClientMachine({
       protocol: options.protocol,
       hostname: options.hostname,
@@ -326,9 +332,15 @@ export class ClientSession implements ConnectionHandler {
 
   #flush(): boolean {
     if (this.#corked) return true
-    const bytes = this.#machine.output()
+    const bytes = this.#machine.output(this.#sendsAtOnce ? room : undefined)
     if (bytes === undefined || this.#closed) return true
-    return this.#connection.write(bytes)
+    const flows = this.#connection.write(bytes)
+    if (bytes.buffer === room.buffer && this.#connection.writesDone !== true) {
+      // The connection keeps it until it can be sent.
+      this.#sendsAtOnce = false
+      room = Buffer.allocUnsafeSlow(room.length)
+    }
+    return flows
   }
 
   async #upgrade(): Promise<void> {

@@ -2,7 +2,7 @@
 // It adds nothing to the path of bytes: what the kernel gives is passed on, what is written goes out at once (no Nagle);
 // putting small writes together is the caller's. RFC 9293 section 3.6 (half-closed connections).
 
-import { isIP, type Socket } from 'node:net'
+import { isIP, Socket } from 'node:net'
 import { connect as connectTls, type SecureContext, TLSSocket } from 'node:tls'
 import { assert } from '../base/assert.ts'
 import type { Clock, Timer } from '../base/clock.ts'
@@ -81,6 +81,11 @@ export class SocketConnection implements Connection {
   write(bytes: Uint8Array): boolean {
     // Bytes for a connection that is gone are dropped; `close` tells.
     return this.#ended || this.#closed ? true : this.#socket.write(bytes)
+  }
+
+  get writesDone(): boolean {
+    // A stream that only looks like a socket may pass on what it was given.
+    return this.#socket instanceof Socket && this.#socket.writableLength === 0
   }
 
   pause(): void {

@@ -153,8 +153,8 @@ export class ClientMachine {
     return this.#events.shift()
   }
 
-  /** Bytes for the wire, all that there are; undefined when there are none. */
-  output(): Uint8Array | undefined {
+  /** Bytes for the wire, all that there are; undefined when there are none. They may be in `room`, where they fit in. */
+  output(room?: Uint8Array): Uint8Array | undefined {
     const text = this.#text
     if (this.#bytes.length === 0) {
       if (text === '') return undefined
@@ -168,7 +168,10 @@ export class ClientMachine {
     // One buffer, one write: each piece is copied once.
     let sizeBytes = Buffer.byteLength(text)
     for (const piece of pieces) sizeBytes += piece.length
-    const out = Buffer.allocUnsafe(sizeBytes)
+    const out =
+      room !== undefined && sizeBytes <= room.length
+        ? Buffer.from(room.buffer, room.byteOffset, sizeBytes)
+        : Buffer.allocUnsafe(sizeBytes)
     let at = 0
     for (const piece of pieces) {
       out.set(piece, at)
