@@ -7,6 +7,9 @@ import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { gzipSync } from 'node:zlib'
 import { dkimRecord, generateDkimKey } from '../../src/auth/dkim-keys.ts'
+import { createContext } from '../../src/cli/context.ts'
+import { run } from '../../src/cli/program.ts'
+import { colours } from '../../src/cli/text.ts'
 import type {
   DmarcAggregateHead,
   DmarcFailureHead,
@@ -31,6 +34,20 @@ async function ask<T>(server: Server, path: string, method: 'GET' | 'POST' = 'GE
   return JSON.parse(text) as T
 }
 
+/** A command line as a person types it: what it prints. */
+async function cli(server: Server, ...args: string[]): Promise<string> {
+  let out = ''
+  await run([...args, '--socket', readControlFile(server.dataDir)?.socket ?? ''], {
+    ...createContext(),
+    colours: colours(false),
+    width: undefined,
+    print: (line = '') => void (out += `${line}\n`),
+    note: (line) => void (out += `${line}\n`),
+    setExitCode: (code) => assert.equal(code, 0),
+  })
+  return out
+}
+
 /** What our domain, who asks for reports, publishes. */
 const owner = {
   'owner.test': ['v=spf1 ip4:127.0.0.7 -all'],
@@ -49,7 +66,7 @@ const letter = (subject: string) => ({
   body: `From: Ann <ann@owner.test>\r\nTo: alice@here.test\r\nSubject: ${subject}\r\n\r\nhello\r\n`,
 })
 
-async function pair(t: Parameters<typeof World.for>[0], more: ConfigInput = {}) {
+async function pair(t: Parameters<typeof World.for>[0], inbound: ConfigInput['inbound'] = {}) {
   const world = World.for(t)
   const dns = await world.dns({ txt: { ...owner, ...here } })
   const common: ConfigInput = {
@@ -65,7 +82,6 @@ async function pair(t: Parameters<typeof World.for>[0], more: ConfigInput = {}) 
         'owner.test': { accounts: { reports: { password: false } }, aliases: { dmarc: ['reports'] } },
       },
       publish: { reportsTo: 'dmarc' },
-      ...more,
     },
     {},
     'owner',
@@ -75,6 +91,7 @@ async function pair(t: Parameters<typeof World.for>[0], more: ConfigInput = {}) 
   const receiver = await world.server(
     {
       ...common,
+      inbound: { ...common.inbound, ...inbound },
       dkim: { keys: { 'here.test': [{ selector: 's1', file }] } },
       delivery: { routes: { 'owner.test': `smtp://127.0.0.1:${await domainOwner.port('mx')}` } },
     },
@@ -158,6 +175,25 @@ describe('DMARC aggregate reports', () => {
     world.clock.advance(day + 5 * hour)
     await domainOwner.quiet()
     assert.deepEqual((await ask<SentReportList>(domainOwner, '/v1/reports/sent')).items, [])
+  })
+
+  it('what the receiver did otherwise is told with its reason; the null reverse-path is empty', async (t) => {
+    const { world, domainOwner, receiver } = await pair(t, {
+      rules: [{ check: 'dmarc', result: 'fail', action: 'quarantine' }],
+    })
+    if (world.clock.now() % day > day - hour) world.clock.advance(2 * hour)
+    await receiver.accept({ ...letter('forged'), from: '' }, 'mx', { localAddress: '127.0.0.66' })
+    world.clock.advance(day + 5 * hour)
+    await domainOwner.arrived('reports@owner.test')
+    const item = await until('the report is read', async () => {
+      world.clock.advance(20_000)
+      return (await ask<ReceivedReportList>(domainOwner, '/v1/reports/received')).items[0]
+    })
+    const { rows } = await ask<ReceivedReportView>(domainOwner, `/v1/reports/received/${item.id}`)
+    const [row] = rows as unknown as readonly DmarcReportRow[]
+    assert.equal(row?.disposition, 'quarantine')
+    assert.deepEqual(row?.reasons, [{ type: 'local_policy', comment: 'by rule 1' }])
+    assert.equal(row?.envelopeFrom, '')
   })
 
   it('switched off, or without checks, nothing is counted', async (t) => {
@@ -248,5 +284,11 @@ describe('reports of others', () => {
       sources.map(({ ip, failCount }) => [ip, failCount]),
       [['192.0.2.1', 5]],
     )
+    const shown = await cli(server, 'report', 'sources', 'owner.test')
+    assert.match(shown, /^0 messages passed DMARC, 5 failed: 1 report of the last 30 days, by old\.test\.$/m)
+    assert.match(shown, /^192\.0\.2\.1 +0 +5 +0 +0 +reject 5 +owner\.test$/m)
+    const page = await cli(server, 'report', 'show', failure?.id ?? '')
+    assert.match(page, /192\.0\.2\.66/)
+    assert.match(page, /subject: <script>alert\(1\)<\/script>/)
   })
 })
