@@ -108,6 +108,7 @@ export function createReportParts(options: ReportPartsOptions): ReportParts {
       take: (mediaType, body, from) => intake.takeBody(mediaType, body, { from, receivedAt: clock.now() }),
     },
     async start() {
+      if (facts !== undefined) tellMissing(config, directory, log)
       await outbox?.start()
       mailbox.start()
     },
@@ -139,6 +140,17 @@ function reportFacts(
     domain: submitter,
   })
   return { organization: reports.organization ?? submitter, contact, submitter }
+}
+
+/** Our records ask others to write to an address; where nobody is there, they ask in vain. */
+function tellMissing({ publish }: Config, directory: Directory, log: Log): void {
+  for (const domain of directory.domainNames.filter((name) => name.includes('.'))) {
+    const address = reportsTo({ publish, domain })
+    const mailbox = tryParseMailbox(address)
+    if (mailbox === undefined || directory.resolve(mailbox).kind !== 'unknown') continue
+    const todo = 'add it as an account or an alias, or set publish.reportsTo'
+    log.warn({ domain, address, todo }, 'reports of others about a domain go to an address that is not there')
+  }
 }
 
 /** Accounts that mail to the addresses of reports comes to, through aliases or not. */
