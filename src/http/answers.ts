@@ -67,6 +67,7 @@ export const mailList = shape<api.MailList>(
     counts: mailCounts,
     warnings: z.array(text),
     problems: optional(z.array(z.strictObject({ code: z.enum(searchProblems), text }))),
+    isIncomplete: optional(z.literal(true)),
   }),
 )
 

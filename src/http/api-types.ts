@@ -60,6 +60,8 @@ export interface MailList {
   readonly warnings: readonly string[]
   /** The same for programs, in the same order; absent where there are none. */
   readonly problems?: readonly SearchProblem[]
+  /** Mail that came last is not in the search index yet, and may be missing; the last of `warnings` says so, too. */
+  readonly isIncomplete?: true
 }
 
 /** GET /v1/messages/wait?q=&to=&from=&subject=&since=&timeout= answers as soon as one is there, or when the time is over. */

@@ -40,6 +40,8 @@ export function changeOf(act: MailActBody['act'], tags: readonly string[] = []):
   }
 }
 
+const lateWarning = 'Mail that came just now is not searchable yet: search again in a moment.'
+
 export function mailRoutes(services: Services): readonly ApiRoute[] {
   const { parts } = services
   const { store, clock } = parts
@@ -66,7 +68,8 @@ export function mailRoutes(services: Services): readonly ApiRoute[] {
           }),
           store.mailCounts(scope),
         ])
-        return { ...page, counts, warnings, ...(problems.length > 0 && { problems }) }
+        const late = page.isIncomplete === true ? [lateWarning] : []
+        return { ...page, counts, warnings: [...warnings, ...late], ...(problems.length > 0 && { problems }) }
       },
     }),
     route({

@@ -75,6 +75,8 @@ export interface MailPageQuery extends MailScope {
 export interface MailPage {
   readonly items: readonly MailSummary[]
   readonly cursor?: string
+  /** The index had not seen all mail when the search was asked: what came last may be missing. */
+  readonly isIncomplete?: true
 }
 
 export interface MailCounts {

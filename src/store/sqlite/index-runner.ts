@@ -63,10 +63,10 @@ export class IndexRunner {
     if (!this.#options.inThread) this.#run()
   }
 
-  /** Resolves when all that was committed before is in the index, or after a second. */
-  async caughtUp(): Promise<void> {
+  /** Resolves when all that was committed before is in the index, or after a second: then with false. */
+  async caughtUp(): Promise<boolean> {
     const wanted = this.#placed
-    if (this.#closed || (this.#indexed >= wanted && this.#gone.length === 0)) return
+    if (this.#closed || (this.#indexed >= wanted && this.#gone.length === 0)) return true
     if (this.#options.inThread) {
       this.#timer?.cancel()
       this.#timer = undefined
@@ -87,6 +87,7 @@ export class IndexRunner {
       this.#hurry?.()
       look()
     })
+    return this.#indexed >= wanted
   }
 
   /** Why there is no index, where there is none. */

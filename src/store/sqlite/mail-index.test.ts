@@ -188,6 +188,25 @@ test('an index of another file, of another version, or newer than the mail is ma
   }
 })
 
+test('a search says that the index has not seen all, and finds it later', async (t) => {
+  const { store, dir, clock } = await openForTest(t)
+  const one = await keep(store, 'no 1')
+  const search = parseSearch('no', startAt).terms
+  const whole = await store.mailPage({ search, limit: 10 })
+  assert.ok(!('isIncomplete' in whole))
+  const lock = new DatabaseSync(join(dir, indexName))
+  lock.exec('BEGIN IMMEDIATE')
+  const two = await keep(store, 'no 2')
+  const late = await store.mailPage({ search, limit: 10 })
+  assert.deepEqual([late.items.map(({ id }) => id), late.isIncomplete], [[one], true])
+  assert.equal((await store.mailPage({ limit: 10 })).isIncomplete, undefined, 'a plain list has all')
+  lock.exec('ROLLBACK')
+  lock.close()
+  await (clock as VirtualClock).advance(5000)
+  const then = await store.mailPage({ search, limit: 10 })
+  assert.deepEqual([then.items.map(({ id }) => id), then.isIncomplete], [[two, one], undefined])
+})
+
 test('an id that is used again is not found by the words of the row that had it', async (t) => {
   const { store, dir, reopen } = await openForTest(t)
   const old = await keep(store, 'former')

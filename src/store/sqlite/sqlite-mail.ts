@@ -67,18 +67,22 @@ export class SqliteMail implements MailViews, Feed, Documents {
   async mailPage(query: MailPageQuery): Promise<MailPage> {
     const limit = Math.max(1, Math.min(pageRowsMax, query.limit))
     const from = query.cursor === undefined ? undefined : cursorOf(query.cursor)
-    const { items, next } = await this.#found({
+    const isWhole = await this.#ready(query.search)
+    const { items, next } = await this.#read({
       ...scopeOf(query),
       order: query.order ?? 'newest',
       limit,
       ...(from !== undefined && { from }),
     })
-    return { items: items.map(({ summary }) => summary), ...(next !== undefined && { cursor: String(next) }) }
+    return {
+      items: items.map(({ summary }) => summary),
+      ...(next !== undefined && { cursor: String(next) }),
+      ...(!isWhole && { isIncomplete: true }),
+    }
   }
 
   /** Full pages, whatever the scans of the reader take. The cursor is that of the last row that is given. */
-  async #found(scan: MailScan): Promise<{ readonly items: readonly MailFound[]; readonly next?: number }> {
-    await this.#ready(scan.search)
+  async #read(scan: MailScan): Promise<{ readonly items: readonly MailFound[]; readonly next?: number }> {
     const items: MailFound[] = []
     let from = scan.from
     // One more than asked for: it says whether there is another page.
@@ -120,8 +124,10 @@ export class SqliteMail implements MailViews, Feed, Documents {
     }
   }
 
-  async #ready(search: readonly SearchTerm[] | undefined): Promise<void> {
-    if (search !== undefined && planSearch(search, false).needsIndex) await this.#options.index.caughtUp()
+  /** False: the index is still behind. */
+  async #ready(search: readonly SearchTerm[] | undefined): Promise<boolean> {
+    if (search === undefined || !planSearch(search, false).needsIndex) return true
+    return this.#options.index.caughtUp()
   }
 
   async mailCounts(scope: MailScope, matchesMax = matchesMaxDefault): Promise<MatchCounts> {
@@ -142,7 +148,7 @@ export class SqliteMail implements MailViews, Feed, Documents {
       from = part.next
     } while (from !== undefined && sum.total < matchesMax)
     if (from === undefined) return sum
-    const { items } = await this.#found({ ...scopeOf(scope), order: 'newest', limit: 1, from })
+    const { items } = await this.#read({ ...scopeOf(scope), order: 'newest', limit: 1, from })
     return items.length === 0 ? sum : { ...sum, isAtLeast: true }
   }
 
@@ -201,7 +207,7 @@ export class SqliteMail implements MailViews, Feed, Documents {
     const { limit, cursor, ...scope } = query
     const from = cursor === undefined ? undefined : cursorOf(cursor)
     const scan: MailScan = { ...scopeOf(scope), order: 'newest', limit, ...(from !== undefined && { from }) }
-    const { items, next } = await this.#found(scan)
+    const { items, next } = await this.#read(scan)
     return { items: items.map(itemOf), ...(next !== undefined && { cursor: String(next) }) }
   }
 
