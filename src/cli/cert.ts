@@ -113,7 +113,8 @@ function remarks({ items, authority }: CertificatesView, context: Context): read
   for (const { id, error, failureCount, publish } of items) {
     if (error !== undefined) {
       const count = failureCount > 1 ? ` (${failureCount} times)` : ''
-      lines.push(`${colours.yellow('!')} ${plain(id)}: ${plain(error.text)}${count}`)
+      const about = error.text.startsWith(id) ? '' : `${plain(id)}: `
+      lines.push(`${colours.yellow('!')} ${about}${plain(error.text)}${count}`)
     }
     for (const one of publish ?? []) lines.push(`  -> publish ${plain(one)}`)
   }

@@ -24,6 +24,8 @@ export interface OrderOptions {
 
 const pollFirstMs = 250
 const pollMostMs = 15_000
+/** As many as a certificate can have names, where authorities draw the line. */
+const authorizationsMax = 100
 
 /** The PEM chain. Rejects with an AcmeError, or the signal's reason. */
 export async function obtainChain(options: OrderOptions): Promise<string> {
@@ -56,23 +58,29 @@ interface Task {
 }
 
 async function authorize(order: Order, options: OrderOptions): Promise<void> {
-  const { session, solver, signal } = options
+  const { session, names, solver, signal } = options
+  if (order.authorizations.length > authorizationsMax)
+    throw new AcmeError(`the authority wants ${order.authorizations.length} authorizations`)
   const authorizations = await session.authorizations(order)
+  const known = new Set(names.map((name) => name.replace(/^\*\./, '')))
   const tasks: Task[] = []
   for (const one of authorizations) {
     if (one.status === 'valid') continue
-    const name = one.identifier.value
+    const name = one.identifier.value.toLowerCase()
+    // What it says becomes a record and an argument of a program: only what we asked for, and tokens as section 8.1 has them.
+    if (!known.has(name)) throw new AcmeError(`the authority asks about a name that is not in the order`)
     if (one.status !== 'pending') throw authorizationError(one)
     const challenge = one.challenges.find(({ type }) => type === solver.type)
     if (challenge === undefined) {
       const offered = one.challenges.map(({ type }) => type).join(', ')
       throw new AcmeError(`${name}: the authority offers no ${solver.type}, but ${offered}`)
     }
+    if (!/^[\w-]{20,200}$/.test(challenge.token)) throw new AcmeError(`${name}: a challenge without a token`)
     const answer = await session.answerTo(challenge)
     tasks.push({
       url: one.url,
       challenge,
-      presented: { name: name.toLowerCase(), token: challenge.token, answer },
+      presented: { name, token: challenge.token, answer },
     })
   }
   const presented = tasks.map((task) => task.presented)
