@@ -417,14 +417,14 @@ interface Parts {
 function composed(parts: Parts): ComposedMessage {
   const { messageId, envelope, pieces, needsSmtputf8, needs8bit } = parts
   let { whole } = parts
-  const size = whole?.length ?? sizeOf(pieces)
+  const sizeBytes = whole?.length ?? sizeOf(pieces)
   return {
     messageId,
     envelope,
     needsSmtputf8,
     needs8bit,
-    ...(size === undefined ? {} : { sizeBytes: size }),
-    repeatable: isRepeatable(pieces),
+    sizeBytes,
+    repeatable: whole !== undefined || isRepeatable(pieces),
     bytes: () => (whole ??= gather(pieces)),
     stream: (signal) => streamPieces(whole === undefined ? pieces : [whole], signal),
   }

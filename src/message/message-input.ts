@@ -219,7 +219,7 @@ export interface ComposedMessage {
   /** BODY=8BITMIME is needed. */
   readonly needs8bit: boolean
   /** Known where everything is in memory. */
-  readonly sizeBytes?: number
+  readonly sizeBytes?: number | undefined
   /** `stream` may be called again: no source is an open stream. */
   readonly repeatable: boolean
   /** The whole message, made once; undefined where a source is not in memory. Do not change it. */
