@@ -433,6 +433,7 @@ test('api: reports between mail systems', async () => {
     days.flatMap(({ kinds }) => kinds.map(({ failureCount }) => failureCount)),
     [2],
   )
+  assert.equal(((await get('/v1/reports/dmarc?days=30')).json as { reportCount: number }).reportCount, 0)
   assert.deepEqual((await get('/v1/reports/sent')).json, { items: [] })
   assert.deepEqual((await call('POST', '/v1/reports/sent/now')).json, { count: 0 })
   const statuses: number[] = []
