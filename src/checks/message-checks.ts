@@ -14,6 +14,9 @@ export interface MessageChecks {
 
 const order = { error: 0, warning: 1, info: 2, unknown: 3, ok: 4 } as const
 
+export const worstFirst = <T extends Pick<Check, 'level'>>(checks: readonly T[]): readonly T[] =>
+  checks.toSorted((one, other) => order[one.level] - order[other.level])
+
 /** Everything that can be said about it without asking anybody. Never throws; linear in the message. */
 export function checkMessage(message: ParsedMessage, raw: Uint8Array): MessageChecks {
   const { html } = message
@@ -35,8 +38,7 @@ export function checkMessage(message: ParsedMessage, raw: Uint8Array): MessageCh
     ...(html === '' ? [] : checkHtml({ html, inline })),
     ...(support === undefined ? [] : [checkSupport(support)]),
   ]
-  checks.sort((one, other) => order[one.level] - order[other.level])
-  return { checks, ...(support !== undefined && { htmlSupport: support }) }
+  return { checks: worstFirst(checks), ...(support !== undefined && { htmlSupport: support }) }
 }
 
 const fieldsOf = ({ fields }: ParsedMessage, name: string): readonly string[] =>

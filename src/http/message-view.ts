@@ -7,6 +7,7 @@ import type { MimePart } from '../message/mime-structure.ts'
 import { type Attachment, type ParsedMessage, parseMessage } from '../message/parse-message.ts'
 import { decodeTransfer } from '../message/transfer-decoding.ts'
 import type { MailSummary } from '../store/mail-view.ts'
+import type { MessageView as StoredView } from '../store/store.ts'
 
 import type { AddressView, AttachmentView, MessageView, PartView, VerdictView } from './api-types.ts'
 import { type HtmlFacts, inspectHtml } from './mail-html.ts'
@@ -120,6 +121,39 @@ export function toMessageView(message: OpenMessage, extras: MessageExtras): Mess
     calendars: parsed.calendars
       .slice(0, 20)
       .map(({ method, text }) => ({ method, text: text.slice(0, 100_000) })),
+    ...(verdicts !== undefined && { verdicts }),
+    tags,
+    metadata,
+  }
+}
+
+/** The queue is done with it and no mailbox keeps it: what is left to say. */
+export function withoutBody(
+  view: StoredView,
+  { id, envelope, tags, metadata, verdicts }: MessageExtras,
+): MessageView {
+  const none: readonly never[] = []
+  return {
+    id,
+    hasBody: false,
+    subject: '',
+    from: none,
+    sender: none,
+    replyTo: none,
+    to: none,
+    cc: none,
+    bcc: none,
+    envelope,
+    sizeBytes: view.message.sizeBytes,
+    text: '',
+    hasHtml: false,
+    hasRemoteContent: false,
+    attachments: none,
+    structure: { part: '', contentType: '', encoding: '', disposition: '', sizeBytes: 0, children: none },
+    headers: none,
+    links: none,
+    defects: none,
+    calendars: none,
     ...(verdicts !== undefined && { verdicts }),
     tags,
     metadata,

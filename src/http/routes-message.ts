@@ -1,6 +1,8 @@
 // Owns one message: its views (JSON, text, HTML, raw, headers, structure, parts), its timeline and checks, and acts on it.
 // What a stranger wrote is served so that no browser runs it: a policy of its own, no sniffing, no referrer.
 
+import { checkAuthentication } from '../checks/authentication-checks.ts'
+import { worstFirst } from '../checks/message-checks.ts'
 import { htmlToText } from '../message/html-text.ts'
 import type { MessageView as StoredView } from '../store/store.ts'
 
@@ -11,7 +13,7 @@ import type { MessageView, TimelineView } from './api-types.ts'
 import { mayBeInline, sendBytes, servedType } from './byte-range.ts'
 import { mailPage } from './mail-html.ts'
 import { missing } from './mail-reader.ts'
-import { linksOf, type OpenMessage, toMessageView } from './message-view.ts'
+import { linksOf, type OpenMessage, toMessageView, withoutBody } from './message-view.ts'
 import { scopeOf } from './principal.ts'
 import { ApiError } from './problem.ts'
 import { changeOf } from './routes-mail.ts'
@@ -282,8 +284,15 @@ export function messageRoutes({ parts, reader }: Services): readonly ApiRoute[] 
               inputs: { params },
               answers: { 200: json(answers.checks) },
               async handle({ params: { id }, principal }) {
-                const { parsed, raw } = await reader.open(principal, id)
-                return checks(parsed, raw)
+                const [{ parsed, raw }, { view, isSender }] = await Promise.all([
+                  reader.open(principal, id),
+                  reader.find(principal, id),
+                ])
+                const found = await checks(parsed, raw)
+                const judged = checkAuthentication(verdictsOf(view?.events ?? [], isSender))
+                const known = new Set(judged.map((one) => one.id))
+                const others = found.checks.filter((one) => !known.has(one.id))
+                return { ...found, checks: worstFirst([...others, ...judged]) }
               },
             }),
           ]),
@@ -365,36 +374,4 @@ const originOf = (view: StoredView): Readonly<Record<string, string>> =>
 function conversationOf(view: StoredView): TimelineView['conversation'] {
   const lines = view.events.find((event) => event.kind === 'conversation')?.data.lines
   return Array.isArray(lines) ? (lines as TimelineView['conversation']) : []
-}
-
-type Extras = Parameters<typeof toMessageView>[1]
-
-/** The queue is done with it and no mailbox keeps it: what is left to say. */
-function withoutBody(view: StoredView, { id, envelope, tags, metadata, verdicts }: Extras): MessageView {
-  const none: readonly never[] = []
-  return {
-    id,
-    hasBody: false,
-    subject: '',
-    from: none,
-    sender: none,
-    replyTo: none,
-    to: none,
-    cc: none,
-    bcc: none,
-    envelope,
-    sizeBytes: view.message.sizeBytes,
-    text: '',
-    hasHtml: false,
-    hasRemoteContent: false,
-    attachments: none,
-    structure: { part: '', contentType: '', encoding: '', disposition: '', sizeBytes: 0, children: none },
-    headers: none,
-    links: none,
-    defects: none,
-    calendars: none,
-    ...(verdicts !== undefined && { verdicts }),
-    tags,
-    metadata,
-  }
 }

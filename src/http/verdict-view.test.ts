@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { adminAccount, apiPasswords, startApiWorld, userAccount } from '../../test/support/api-world.ts'
 import { createMailer } from '../client.ts'
 import type { TimelineEvent } from '../queue/types.ts'
-import { message } from './answers.ts'
+import { checks, message } from './answers.ts'
 import { verdictsOf } from './verdict-view.ts'
 
 const step = (data: Readonly<Record<string, unknown>>): TimelineEvent => ({
@@ -116,6 +116,10 @@ test('verdicts: a kept message has them where it was judged, in mode capture, to
       ['decision', 'quarantine', 'bad'],
     ],
   )
+  const { checks: told } = checks.parse(
+    (await world.ask('GET', `/v1/messages/${list.items[0]?.id}/checks`, { headers: admin })).json,
+  )
+  assert.ok(told.some(({ id }) => id === 'authentication.dkim'))
   const sent = await world.posthouse.submit({
     from: 'a@there.test',
     to: [userAccount],

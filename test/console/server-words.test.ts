@@ -5,6 +5,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { checkAuthentication } from '../../src/checks/authentication-checks.ts'
 import { checkMessage } from '../../src/checks/message-checks.ts'
 import type { CheckView, DeliveryView } from '../../src/http/api-types.ts'
 import { dnsFindingCodes } from '../../src/http/routes-domain-dns-types.ts'
@@ -58,6 +59,19 @@ test('console: every check of the server has Chinese words, at every level', () 
         const check: CheckView = { id, level, title: 'Title', details }
         assert.match(zhServer.check({ check, message, support })?.title ?? '', chinese, `${id} ${level}`)
       }
+})
+
+/** What the checks make of verdicts. */
+const authenticated = (['pass', 'fail', 'none', 'temperror'] as const).flatMap((result) => {
+  const meaning = { pass: 'good', fail: 'bad', none: 'neutral', temperror: 'error' } as const
+  return checkAuthentication(
+    ['spf', 'dkim', 'dmarc'].map((one) => ({
+      check: one,
+      result,
+      meaning: meaning[result],
+      domain: 'a.test',
+    })),
+  ).map((check) => ({ check, message: { sizeBytes: 1, attachments: [], headers: [] } }))
 })
 
 const mail = (head: string, body: string): Uint8Array =>
@@ -123,6 +137,12 @@ test('console: titles and advice of real messages are Chinese where the server h
       if (other !== undefined && !same) assert.equal(title, other, key)
       said.set(key, title)
     }
+  }
+  for (const { check, message } of authenticated) {
+    const words = zhServer.check({ check, message, support: undefined })
+    assert.match(words?.title ?? '', chinese, check.title)
+    assert.equal(words?.advice === undefined, check.advice === undefined, check.title)
+    said.set(check.id, check.title)
   }
   const covered = new Set([...said.keys()].map((key) => key.split(' ')[0] ?? ''))
   const missing = [...new Set(checkIds)].filter((id) => !covered.has(id))

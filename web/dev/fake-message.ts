@@ -1,5 +1,6 @@
 // Owns timeline and checks of the fake API's messages.
 
+import { checkAuthentication } from '../../src/checks/authentication-checks.ts'
 import { checkMessage } from '../../src/checks/message-checks.ts'
 import type { ChecksView, TimelineView } from '../../src/http/api-types.ts'
 import { parseMessage } from '../../src/message/parse-message.ts'
@@ -122,8 +123,10 @@ export function timelineOf({ summary, view }: FakeMessage, queue: FakeQueue): Ti
 
 export function checksOf({ view, raw }: FakeMessage): ChecksView {
   const bytes = Buffer.from(raw)
+  const judged = checkAuthentication(view.verdicts ?? [])
+  const others = checkMessage(parseMessage(bytes), bytes).checks
   return {
-    checks: checkMessage(parseMessage(bytes), bytes).checks,
+    checks: [...judged, ...others.filter(({ id }) => !judged.some((one) => one.id === id))],
     ...(view.hasHtml && {
       htmlSupport: {
         score: 87.4,

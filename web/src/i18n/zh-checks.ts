@@ -2,6 +2,7 @@
 
 import type { MimeDefectCode } from '../../../src/message/mime-part.ts'
 import type { CheckFacts, CheckWords } from './server-words.ts'
+import { verdictWords } from './zh-verdicts.ts'
 
 const numberOf = ({ check }: CheckFacts, key: string): number | undefined => {
   const value = check.data?.[key]
@@ -162,7 +163,27 @@ function imageWeight({ check, message }: CheckFacts): CheckWords {
   )
 }
 
-function signed({ check, message }: CheckFacts): CheckWords {
+const wordOf = ({ check }: CheckFacts, key: string): string => {
+  const value = check.data?.[key]
+  return typeof value === 'string' ? value : ''
+}
+/** 'SPF：未通过（example.test）' */
+function judged(facts: CheckFacts, name: string, advice: (result: string) => string): CheckWords {
+  const result = wordOf(facts, 'result')
+  const domain = wordOf(facts, 'domain')
+  const words = Object.hasOwn(verdictWords, result) ? (verdictWords[result] ?? result) : result
+  const title = `${name}：${words || '未知'}${domain === '' ? '' : `（${domain}）`}`
+  return say(title, isFine(facts) ? undefined : advice(result))
+}
+
+function signed(facts: CheckFacts): CheckWords {
+  const { check, message } = facts
+  const [good, all] = [numberOf(facts, 'good'), numberOf(facts, 'judged')]
+  if (good !== undefined && all !== undefined)
+    return say(
+      `DKIM：${all} 个签名中有 ${good} 个通过验证`,
+      good > 0 ? undefined : '签名之后邮件被改动过，或者 DNS 中的密钥不是签名所用的那个。',
+    )
   if (check.level === 'info')
     return say('没有 DKIM 签名', '这是邮件到达这里时的样子。正式环境中应由负责发送的服务器签名。')
   const signatures = message.headers.filter(({ name }) => name.toLowerCase() === 'dkim-signature').length
@@ -216,6 +237,14 @@ export const checkWords: Readonly<Record<string, (facts: CheckFacts) => CheckWor
     }),
   }),
   'authentication.dkim': signed,
+  'authentication.spf': (facts) =>
+    judged(facts, 'SPF', () => '请在信封发件人域名的 SPF 记录中写上发送的主机。'),
+  'authentication.dmarc': (facts) =>
+    judged(facts, 'DMARC', (result) =>
+      result === 'none'
+        ? '请发布 DMARC 记录：大型邮箱服务商要求有一条。'
+        : '请让 SPF 或 DKIM 以 From 中的域名通过：收件方会按它的策略处理。',
+    ),
   'html.support': support,
   'size.clipping': clipping,
   preheader,
