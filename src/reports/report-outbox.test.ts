@@ -133,6 +133,7 @@ describe('a report by mail', () => {
     const [record] = await w.records(outbox)
     assert.equal(record?.state, 'sent')
     assert.equal(record?.nextTryAt, undefined)
+    assert.equal(record?.attemptCount, 1)
     assert.equal(record?.destinations[0]?.said, '250 2.0.0 ok')
     assert.equal(w.sent.length, 1)
     assert.deepEqual(w.counted, ['sent'])

@@ -299,7 +299,9 @@ export class ReportOutbox {
   }
 
   #begun(record: SentRecord, now: number): SentRecord {
-    const attemptCount = record.attemptCount + 1
+    // To ask the queue what became of a mail is no try.
+    const isTry = needsReport(record) || record.destinations.length === 0
+    const attemptCount = record.attemptCount + (isTry ? 1 : 0)
     return {
       ...record,
       attemptCount,
