@@ -3,7 +3,7 @@
 // the same. One order at a time, also between processes. A certificate that there is never gives way to a worse one.
 // RFC 8555, RFC 9773 (when to renew), RFC 7671 section 8.1 (the next key is published before it is used).
 
-import type { Clock } from '../base/clock.ts'
+import { type Clock, sleep } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
 import type { Counter, Metrics } from '../base/metrics.ts'
 import type { Random } from '../base/random.ts'
@@ -42,6 +42,7 @@ export interface AcmeKeeperOptions {
 }
 
 const hour = 3_600_000
+const stopGraceMs = 3_000
 
 export class AcmeKeeper {
   readonly #options: AcmeKeeperOptions
@@ -376,7 +377,9 @@ export class AcmeKeeper {
 
   async stop(): Promise<void> {
     this.#stop.abort(new Error('the server stops'))
-    await this.#running?.catch(() => {})
+    // What takes its records away again is given a moment, a hook that hangs no more than that.
+    if (this.#running === undefined) return
+    await Promise.race([this.#running.catch(() => {}), sleep(this.#options.clock, stopGraceMs)])
   }
 }
 

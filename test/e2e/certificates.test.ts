@@ -4,7 +4,7 @@
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'
 import { X509Certificate } from 'node:crypto'
-import { chmodSync, writeFileSync } from 'node:fs'
+import { chmodSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { request } from 'node:https'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -526,7 +526,6 @@ describe('certificates by dns-01', () => {
     const hook = join(world.folder, 'hook')
     writeFileSync(hook, `#!/bin/sh\nprintf '%s %s %s\\n' "$2" "$3" "$4" >> "$1"\n`)
     chmodSync(hook, 0o755)
-    const { readFileSync, existsSync } = await import('node:fs')
     const zone = (): ReturnType<typeof createFakeResolver> => {
       const txt: Record<string, string[]> = {}
       for (const line of existsSync(log) ? readFileSync(log, 'utf8').trim().split('\n') : []) {
@@ -581,6 +580,37 @@ describe('certificates by dns-01', () => {
   })
 })
 
+describe('a server that stops', () => {
+  it('waits for no hook that hangs, and no failure is noted', async (t) => {
+    const world = World.for(t)
+    const started = join(world.folder, 'started')
+    const hook = join(world.folder, 'hook')
+    writeFileSync(hook, `#!/bin/sh\n: > "$1"\nexec sleep 30\n`)
+    chmodSync(hook, 0o755)
+    const directory = await startAcmeDirectory({ clock: world.clock })
+    world.onClose(() => directory.close())
+    const ca = join(world.folder, 'roots.pem')
+    writeFileSync(ca, directory.authority.root)
+    const config: ConfigInput = {
+      tls: 'self-signed',
+      acme: {
+        agreeTermsOfService: true,
+        directory: directory.url,
+        ca,
+        challenge: 'dns-01',
+        dnsHook: [hook, started],
+      },
+    }
+    const server = await world.server(config)
+    await until('the hook', () => existsSync(started))
+    const from = performance.now()
+    await server.stop()
+    assert.ok(performance.now() - from < 10_000)
+    const again = await world.server({ ...config, acme: {} })
+    assert.equal(find(await list(again), 'self-signed').state, 'ok')
+  })
+})
+
 describe('certificates of files', () => {
   it('are exchanged at every listener when the files change, and by name where there are several', async (t) => {
     const world = World.for(t)
@@ -603,7 +633,7 @@ describe('certificates of files', () => {
       assert.equal(await subject(listener, 'mx.here.test'), 'CN=mx.here.test')
       assert.equal(await subject(listener, 'mail.other.test'), 'CN=mail.other.test')
     }
-    const before = new X509Certificate((await import('node:fs')).readFileSync(tls[0]?.cert ?? ''))
+    const before = new X509Certificate(readFileSync(tls[0]?.cert ?? ''))
     await write('a', 'mx.new.test')
     await until('the new file', async () => {
       world.clock.advance(10_000)
