@@ -16,7 +16,7 @@ import type { ChallengeSolver } from './acme-challenges.ts'
 import { AcmeError, retryDelayMs, shortType } from './acme-error.ts'
 import { obtainChain } from './acme-order.ts'
 import { AcmeRecords, type CertificateRecord } from './acme-records.ts'
-import { type AcmeSession, withAcme } from './acme-session.ts'
+import { type AcmeSession, askRenewalWindow, withAcme } from './acme-session.ts'
 import { type Wanted, whyNotYet } from './acme-wanted.ts'
 import type { Certificates } from './certificates.ts'
 import type { AcmeConfig } from './config-acme.ts'
@@ -183,14 +183,14 @@ export class AcmeKeeper {
 
   /** RFC 9773: the authority may want it sooner than we would, or later. */
   async #askWindow(record: CertificateRecord): Promise<void> {
-    const { clock, random, log } = this.#options
+    const { acme, clock, random, log } = this.#options
     const { current, window } = record
     const now = clock.now()
     if (current === undefined || (window?.checkAt ?? 0) > now || (record.error?.retryAt ?? 0) > now) return
     const id = renewalId(current.chain)
     if (id === undefined) return
     try {
-      const found = await this.#talk((session) => session.renewalWindow(id), this.#stop.signal)
+      const found = await askRenewalWindow({ ...acme, clock, signal: this.#stop.signal }, id)
       const checkAt = now + (found?.checkAfterMs ?? 24 * hour)
       const isSame =
         window !== undefined &&

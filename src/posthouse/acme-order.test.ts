@@ -20,7 +20,7 @@ import { chainProblem, makeKey, renewalId, renewalTime } from './acme-certificat
 import { type ChallengeSolver, DnsChallenges, HttpChallenges } from './acme-challenges.ts'
 import { AcmeError } from './acme-error.ts'
 import { obtainChain } from './acme-order.ts'
-import { type AcmeSession, type AcmeSessionOptions, withAcme } from './acme-session.ts'
+import { type AcmeSession, type AcmeSessionOptions, askRenewalWindow, withAcme } from './acme-session.ts'
 
 const accountKey = await makeKey('ecdsa')
 const clock = realClock
@@ -32,6 +32,7 @@ interface World {
     talk: (session: AcmeSession) => Promise<T>,
     some?: Partial<AcmeSessionOptions>,
   ) => Promise<T>
+  readonly askWindow: (id: string) => ReturnType<typeof askRenewalWindow>
   readonly obtain: (names: readonly string[], some?: Some) => Promise<{ chain: string; key: string }>
 }
 
@@ -75,6 +76,7 @@ async function open(t: TestContext, some: Partial<AcmeDirectoryOptions> = {}): P
     directory,
     solver,
     session,
+    askWindow: (id) => askRenewalWindow(options, id),
     async obtain(names, { session: more = {}, solver: own = solver, replaces } = {}) {
       const key = await makeKey('ecdsa')
       const csr = makeCertificateRequest(names, key)
@@ -162,10 +164,10 @@ describe('an order', () => {
 
   it('renewal: what it replaces is said; where the authority will not have it, it is left out', async (t) => {
     const window = { start: Date.UTC(2027, 0, 1), end: Date.UTC(2027, 0, 3) }
-    const { directory, obtain, session } = await open(t, { window: () => window })
+    const { directory, obtain, askWindow } = await open(t, { window: () => window })
     const { chain } = await obtain(['a.here.test'])
     const id = renewalId(chain) ?? ''
-    const read = await session((one) => one.renewalWindow(id))
+    const read = await askWindow(id)
     assert.deepEqual(read, { startAt: window.start, endAt: window.end, checkAfterMs: 6 * 3_600_000 })
     await obtain(['a.here.test'], { replaces: id })
     assert.ok(directory.log.includes(`newOrder a.here.test replaces ${id}`))
@@ -178,8 +180,8 @@ describe('an order', () => {
   })
 
   it('an authority without renewal information has no opinion', async (t) => {
-    const { session } = await open(t)
-    assert.equal(await session((one) => one.renewalWindow('a.b')), undefined)
+    const { askWindow } = await open(t)
+    assert.equal(await askWindow('a.b'), undefined)
   })
 })
 

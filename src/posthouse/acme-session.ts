@@ -13,20 +13,23 @@ import { type NamedAnswer, namedRequest } from '../net/named-request.ts'
 import { AcmeError, readProblem, readRetryAfter } from './acme-error.ts'
 import { version } from './version.ts'
 
-export interface AcmeSessionOptions {
+export interface AskOptions {
   readonly directory: string
   /** PEM, instead of the system's roots. */
   readonly ca: string | undefined
+  readonly clock: Clock
+  readonly signal: AbortSignal
+  /** Of silence. Default 30 s. */
+  readonly timeoutMs?: number
+}
+
+export interface AcmeSessionOptions extends AskOptions {
   /** PEM. */
   readonly accountKey: string
   /** Where the account is known already. */
   readonly accountUrl: string | undefined
   readonly email: string | undefined
   readonly externalAccount: { readonly kid: string; readonly key: string } | undefined
-  readonly clock: Clock
-  readonly signal: AbortSignal
-  /** Of silence. Default 30 s. */
-  readonly timeoutMs?: number
 }
 
 type Challenge = Authorization['challenges'][number]
@@ -46,8 +49,6 @@ export interface AcmeSession {
   finalize(order: Order, csr: string): Promise<Order>
   /** PEM chain. */
   certificate(order: Order): Promise<string>
-  /** When this certificate should be renewed; undefined: the authority has no opinion. */
-  renewalWindow(id: string): Promise<RenewalWindow | undefined>
   /** What the last answer from there asked for; undefined: nothing. */
   retryAfterMs(url: string): number | undefined
 }
@@ -113,8 +114,27 @@ export async function withAcme<T>(
   talk: (session: AcmeSession) => Promise<T>,
 ): Promise<T> {
   const acme = await loadAcme()
-  const { directory, clock, signal, ca, timeoutMs = 30_000 } = options
+  const { signal } = options
   const waits = new Map<string, number>()
+  const run = createRun(options, waits)
+  return runs.run(run, async () => {
+    try {
+      const session = new Session(acme, options, waits)
+      await session.open()
+      return await talk(session)
+    } catch (cause) {
+      if (cause instanceof AcmeError) throw cause
+      signal.throwIfAborted()
+      throw new AcmeError(cause instanceof Error ? cause.message : String(cause), { cause })
+    }
+  })
+}
+
+/** `waits`: what the last answer of each URL asked for with Retry-After. */
+function createRun(
+  { directory, clock, signal, ca, timeoutMs = 30_000 }: AskOptions,
+  waits: Map<string, number>,
+): Run {
   const run: Run = {
     origin: new URL(directory).origin,
     async send(request) {
@@ -141,17 +161,7 @@ export async function withAcme<T>(
       return answer
     },
   }
-  return runs.run(run, async () => {
-    try {
-      const session = new Session(acme, options, run, waits)
-      await session.open()
-      return await talk(session)
-    } catch (cause) {
-      if (cause instanceof AcmeError) throw cause
-      signal.throwIfAborted()
-      throw new AcmeError(cause instanceof Error ? cause.message : String(cause), { cause })
-    }
-  })
+  return run
 }
 
 /** RFC 8555 section 6.5: a bad nonce is repeated by acme-client, with the one that came along. @throws AcmeError */
@@ -176,14 +186,12 @@ function parseJson(body: Buffer): unknown {
 class Session implements AcmeSession {
   readonly #acme: AcmeModule
   readonly #options: AcmeSessionOptions
-  readonly #run: Run
   readonly #waits: ReadonlyMap<string, number>
   #client: Client
 
-  constructor(acme: AcmeModule, options: AcmeSessionOptions, run: Run, waits: ReadonlyMap<string, number>) {
+  constructor(acme: AcmeModule, options: AcmeSessionOptions, waits: ReadonlyMap<string, number>) {
     this.#acme = acme
     this.#options = options
-    this.#run = run
     this.#waits = waits
     this.#client = this.#makeClient(options.accountUrl)
   }
@@ -253,31 +261,34 @@ class Session implements AcmeSession {
   retryAfterMs(url: string): number | undefined {
     return this.#waits.get(url)
   }
+}
 
-  async renewalWindow(id: string): Promise<RenewalWindow | undefined> {
-    const directory = parseJson((await this.#get(this.#options.directory)).body)
-    const { renewalInfo } = (directory ?? {}) as { renewalInfo?: unknown }
-    if (typeof renewalInfo !== 'string') return undefined
-    const url = `${renewalInfo.replace(/\/$/, '')}/${id}`
-    const { suggestedWindow: window, explanationURL } = (parseJson((await this.#get(url)).body) ?? {}) as {
-      suggestedWindow?: { start?: unknown; end?: unknown }
-      explanationURL?: unknown
-    }
-    const startAt = Date.parse(String(window?.start))
-    const endAt = Date.parse(String(window?.end))
-    // RFC 9773 section 4.2: an end before the start is none.
-    if (Number.isNaN(startAt) || Number.isNaN(endAt) || endAt <= startAt) return undefined
-    const hour = 3_600_000
-    return {
-      startAt,
-      endAt,
-      ...(typeof explanationURL === 'string' && { explanationUrl: explanationURL.slice(0, 500) }),
-      // Section 4.3.2: within bounds of ours.
-      checkAfterMs: Math.min(24 * hour, Math.max(hour / 60, this.retryAfterMs(url) ?? 6 * hour)),
-    }
+/**
+ * When a certificate (by its {@link renewalId}) should be renewed; undefined: the authority has no opinion. Nothing of it is
+ * signed: it needs no account, and none of acme-client. Rejects as {@link withAcme}.
+ */
+export async function askRenewalWindow(options: AskOptions, id: string): Promise<RenewalWindow | undefined> {
+  const waits = new Map<string, number>()
+  const run = createRun(options, waits)
+  const get = async (url: string): Promise<unknown> =>
+    parseJson((await run.send({ url, method: 'GET', headers: { accept: 'application/json' } })).body)
+  const { renewalInfo } = ((await get(options.directory)) ?? {}) as { renewalInfo?: unknown }
+  if (typeof renewalInfo !== 'string') return undefined
+  const url = `${renewalInfo.replace(/\/$/, '')}/${id}`
+  const { suggestedWindow: window, explanationURL } = ((await get(url)) ?? {}) as {
+    suggestedWindow?: { start?: unknown; end?: unknown }
+    explanationURL?: unknown
   }
-
-  #get(url: string): Promise<NamedAnswer> {
-    return this.#run.send({ url, method: 'GET', headers: { accept: 'application/json' } })
+  const startAt = Date.parse(String(window?.start))
+  const endAt = Date.parse(String(window?.end))
+  // RFC 9773 section 4.2: an end before the start is none.
+  if (Number.isNaN(startAt) || Number.isNaN(endAt) || endAt <= startAt) return undefined
+  const hour = 3_600_000
+  return {
+    startAt,
+    endAt,
+    ...(typeof explanationURL === 'string' && { explanationUrl: explanationURL.slice(0, 500) }),
+    // Section 4.3.2: within bounds of ours.
+    checkAfterMs: Math.min(24 * hour, Math.max(hour / 60, waits.get(url) ?? 6 * hour)),
   }
 }
