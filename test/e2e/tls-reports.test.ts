@@ -7,6 +7,7 @@ import { request } from 'node:http'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
+import { tlsaRecordFor } from '../../src/auth/dane.ts'
 import { dkimRecord, generateDkimKey } from '../../src/auth/dkim-keys.ts'
 import type { DnsData } from '../../src/dns/fake-resolver.ts'
 import type {
@@ -60,7 +61,12 @@ function files(world: World, name: string, pair: PemPair) {
 const open: NonNullable<ConfigInput['api']> = { auth: 'open', allowPrivateUrls: true }
 
 /** Both servers, and what DNS says of them; `rua` gets the port of far.test's pages. */
-async function pair(world: World, rua: (httpsPort: number) => string, farPair: PemPair | undefined = mxPair) {
+async function pair(
+  world: World,
+  rua: (httpsPort: number) => string,
+  farPair: PemPair = mxPair,
+  more: (port: number) => DnsData = () => ({}),
+) {
   const zones = {
     mx: { 'far.test': ['10 mx.far.test'] },
     a: { 'mx.far.test': ['127.0.0.1'] },
@@ -91,9 +97,11 @@ async function pair(world: World, rua: (httpsPort: number) => string, farPair: P
     {},
     'far',
   )
-  const httpsPort = await far.port('https').catch(() => 0)
+  const httpsPort = await far.port('https')
+  const farPort = await far.port('mx')
   const shared = await asking({
     ...zones,
+    ...more(farPort),
     txt: { ...zones.txt, '_smtp._tls.far.test': [`v=TLSRPTv1; rua=${rua(httpsPort)}`] },
   })
   const key = join(world.folder, 'dkim.pem')
@@ -110,7 +118,6 @@ async function pair(world: World, rua: (httpsPort: number) => string, farPair: P
       { fetchPolicy: policy },
       'here',
     )
-  const farPort = await far.port('mx')
   return { far, startHere, here: await startHere() }
 }
 
@@ -214,6 +221,38 @@ describe('TLS reports between two servers', () => {
         .end()
     })
     assert.match(metrics, /posthouse_reports_received_total\{[^}]*result="new"[^}]*\} 1/)
+  })
+
+  it('the report arrives even where DANE lets nothing else through', async (t) => {
+    const world = World.for(t)
+    const { far, here } = await pair(
+      world,
+      () => 'mailto:tls-reports@far.test',
+      mxPair,
+      (port) => {
+        const base = `_${port}._tcp.mx.far.test`
+        return {
+          ns: { '.': ['a.root.test'] },
+          tlsa: { [base]: [tlsaRecordFor(pagePair.cert).text] },
+          secure: ['ns .', 'far.test', 'mx.far.test', base],
+        }
+      },
+    )
+    const id = await here.accept({ from: 'alice@here.test', to: 'carol@far.test' })
+    await here.event(id, 'deferred')
+    world.clock.advance(6000)
+    world.clock.advance(untilMidnight(world) + 60_000)
+    const farHttp = await far.port('http')
+    const [item] = await later(world, 'the report at far.test', async () => {
+      const { items } = await ask<ReceivedReportList>(farHttp, '/v1/reports/received')
+      return items.length > 0 ? items : undefined
+    })
+    const { rows } = await ask<ReceivedReportView>(farHttp, `/v1/reports/received/${item?.id}`)
+    assert.deepEqual(
+      rows.map(({ policyType, policyDomain, resultType }) => [policyType, policyDomain, resultType]),
+      [['tlsa', 'mx.far.test', 'tlsa-invalid']],
+    )
+    assert.deepEqual(await far.mail('carol@far.test'), [])
   })
 
   it('by POST over HTTPS to the other server’s own door', async (t) => {
