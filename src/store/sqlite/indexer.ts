@@ -16,12 +16,12 @@ import { bodiesFolder, databaseName } from './files.ts'
 import { IndexParts, partSchema } from './index-parts.ts'
 import { canRead } from './past-damage.ts'
 import { readTags } from './rows.ts'
-import { attachmentWord, mailboxWord } from './search-sql.ts'
+import { attachmentWord, mailboxWord, markedWords } from './search-sql.ts'
 import { prepareAll } from './writer-queries.ts'
 
 export const indexName = 'index.db'
 /** Of another number: made anew. Grows with every change of its tables, and of what a word is. */
-const indexVersion = 2
+const indexVersion = 3
 /** Rows and octets of bodies that one step takes, in one transaction. */
 const stepRowsMax = 500
 const stepBytesMax = 8 * 1024 * 1024
@@ -325,8 +325,10 @@ export class Indexer {
     const words = this.#words(row)
     if ((this.#sql.docHas.get(row.id) as { n: number }).n === 1) this.#parts.remove(row.id)
     this.#sql.docPut.run(row.id, row.message_id, words.snippet, words.attachmentCount)
-    const meta = `${mailboxWord(mailboxId)}${words.id}${words.attachmentCount > 0 ? ` ${attachmentWord}` : ''}`
     const { from, to, cc, subject, body, filename } = words
+    const marked = markedWords('from', from) + markedWords('to', to) + markedWords('cc', cc)
+    const attachment = words.attachmentCount > 0 ? ` ${attachmentWord}` : ''
+    const meta = `${mailboxWord(mailboxId)}${words.id}${attachment}${marked}`
     this.#parts.put(row.id, [from, to, cc, subject, body, filename, meta])
   }
 

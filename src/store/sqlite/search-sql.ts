@@ -7,11 +7,21 @@ import type { SearchField, SearchTerm } from '../mail-view.ts'
 import { addressPhrase, idWord, type Phrase, phraseOf } from '../search-words.ts'
 import { rowsPerMs } from './schema-mail.ts'
 
-/** Columns of the index, in the order of its table. `meta`: the mailbox, the Message-ID, and whether it has attachments. */
+/** Columns of the index, in the order of its table. `meta`: the mailbox, the Message-ID, whether it has attachments, marked words. */
 export const indexColumns = ['sender', 'rcpt', 'cc', 'subject', 'body', 'filename', 'meta'] as const
 
 export const mailboxWord = (mailboxId: number): string => `m${mailboxId}`
 export const attachmentWord = 'attachment'
+
+/**
+ * Words of these fields stand in `meta` a second time, behind a character that no word has: a beginning in them ('from:a')
+ * is then one of few words, where FTS5 would put together those of all fields.
+ */
+const marks = { from: '\ue002', to: '\ue003', cc: '\ue004' } as const
+
+/** `words` in the form of wordsOf. */
+export const markedWords = (field: keyof typeof marks, words: string): string =>
+  words.trimEnd().replaceAll(' ', ` ${marks[field]}`)
 
 export interface Condition {
   readonly sql: string
@@ -120,12 +130,17 @@ const columnsOf: Readonly<Record<SearchField, string>> = {
   filename: '{filename}',
 }
 
+const markOf = (field: SearchField): string | undefined =>
+  field === 'from' || field === 'to' || field === 'cc' ? marks[field] : undefined
+
 /** undefined: the index alone cannot tell. */
 function matchOf(term: SearchTerm): string | undefined {
   switch (term.kind) {
     case 'text':
     case 'address': {
       const { words, prefix } = phraseIn(term)
+      const mark = prefix ? markOf(term.field) : undefined
+      if (mark !== undefined) return `(meta : "${words.map((word) => mark + word).join(' ')}" *)`
       return `(${columnsOf[term.field]} : "${words.join(' ')}"${prefix ? ' *' : ''})`
     }
     case 'has':
