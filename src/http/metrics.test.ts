@@ -50,3 +50,16 @@ test('metrics: a gauge is read at each scrape; one that fails spoils nothing', a
   assert.doesNotMatch(text, /^posthouse_bad /m)
   assert.match(text, /^process_resident_memory_bytes /m)
 })
+
+test('metrics: gauges with labels are what is read at each scrape, and nothing of before', async () => {
+  const metrics = createMetrics({ processMetrics: false })
+  let names = ['a.test', 'b.test']
+  metrics.gauges?.('posthouse_certificate_expiry_seconds', 'c', ['certificate'], () =>
+    names.map((certificate, index) => ({ labels: { certificate }, value: index - 1 })),
+  )
+  const first = await metrics.render()
+  assert.match(first, /^posthouse_certificate_expiry_seconds\{certificate="a\.test"\} -1$/m)
+  assert.match(first, /^posthouse_certificate_expiry_seconds\{certificate="b\.test"\} 0$/m)
+  names = ['b.test']
+  assert.doesNotMatch(await metrics.render(), /a\.test/)
+})
