@@ -88,7 +88,7 @@ export const reportsSchema = (): z.ZodType<ReportsConfig> =>
     ).optional(),
     organization: name.optional(),
     contact: address.optional(),
-    // RFC 8460 section 5.4: tries go on for a day.
+    // RFC 8460 section 5.5: tries go on for a day.
     spread: duration(0, 20 * 3_600_000),
     addresses: list(address),
     url,

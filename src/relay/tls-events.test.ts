@@ -1,4 +1,4 @@
-// What is told of TLS with hosts: RFC 8460 sections 4.2 and 4.3, by table.
+// What is told of TLS with hosts: RFC 8460 sections 4.3 and 4.4, by table.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'

@@ -1,7 +1,7 @@
 // Owns what is told of TLS between us and the hosts of a mail domain, one event for each session that was tried: under which
 // policy, and how it went, in the words of RFC 8460. It counts and keeps nothing. Sessions that failed before TLS was
 // spoken of (no connection, no greeting) are no events; nor are those whose policy was not the domain's to choose.
-// RFC 8460 sections 4.2 (policies) and 4.3 (result types).
+// RFC 8460 sections 4.3 (result types) and 4.4 (policies).
 
 import type { SessionFailure } from '../client/session-options.ts'
 import type { TlsaRecord } from '../dns/resolver.ts'

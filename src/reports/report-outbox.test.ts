@@ -1,4 +1,4 @@
-// Reports go out: when, once, again after what failed, and what is known of it afterwards. RFC 8460 sections 4.1 and 5.4.
+// Reports go out: when, once, again after what failed, and what is known of it afterwards. RFC 8460 sections 4.1 and 5.5.
 
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
@@ -9,8 +9,9 @@ import type { Documents } from '../store/mail-view.ts'
 import { createMemoryStore } from '../store/memory/memory-store.ts'
 import { VirtualClock } from '../testing/virtual-clock.ts'
 import type { ReportKind } from './report-kinds.ts'
-import { type MailFate, type ReportCarriers, ReportOutbox } from './report-outbox.ts'
+import { ReportOutbox } from './report-outbox.ts'
 import { readReportUri } from './report-uri.ts'
+import type { MailFate, ReportCarriers } from './report-way.ts'
 import type { SentRecord } from './sent-records.ts'
 import { TallyBook } from './tally-book.ts'
 import { createTlsRptKind } from './tls-rpt-kind.ts'

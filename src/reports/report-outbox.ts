@@ -2,7 +2,7 @@
 // the world reports at midnight), its tries with growing pauses for a day, and the word of what became of it. It goes on
 // after a restart, and what a record says was done is not done again: mail is handed over under an id that was stored
 // before; a POST that a crash cut off may be repeated, with the same report id. It knows no kind, no queue and no socket.
-// RFC 8460 sections 4.1 (spread) and 5.4 (retry), RFC 9990 section 4.
+// RFC 8460 sections 4.1 (spread) and 5.5 (retry), RFC 9990 section 4.
 
 import type { Clock, Timer } from '../base/clock.ts'
 import { type Log, silentLog } from '../base/log.ts'
@@ -15,8 +15,8 @@ import type {
   ReportKindName,
   ReportSending,
 } from './report-kinds.ts'
-import { reportMail } from './report-mail.ts'
 import { readReportUri } from './report-uri.ts'
+import { type ReportCarriers, ReportWay, wordsOf } from './report-way.ts'
 import {
   recordId,
   reportIdOf,
@@ -26,28 +26,6 @@ import {
   type StoredRecord,
 } from './sent-records.ts'
 import type { TallyBook } from './tally-book.ts'
-
-/** What became of a mail in our queue. */
-export type MailFate =
-  | { readonly state: 'unknown' }
-  | { readonly state: 'waiting'; readonly said?: string }
-  | { readonly state: 'sent' | 'failed'; readonly said: string }
-
-/** The ways out, given by who has them. */
-export interface ReportCarriers {
-  /** A new id for {@link send}. */
-  newMessageId(): string
-  /** Hands a message to our queue, with a null reverse-path. Durable when it resolves. */
-  send(message: { readonly id: string; readonly to: string; readonly raw: Uint8Array }): Promise<void>
-  fate(messageId: string): Promise<MailFate>
-  /** The answer's status. Rejects with an Error in words. */
-  post(request: {
-    readonly url: string
-    readonly mediaType: string
-    readonly body: Uint8Array
-    readonly signal: AbortSignal
-  }): Promise<{ readonly status: number }>
-}
 
 export interface ReportOutboxOptions {
   readonly clock: Clock
@@ -71,16 +49,14 @@ interface Item {
 
 const hourMs = 3_600_000
 const spreadDefaultMs = 4 * hourMs
-const postTimeoutMs = 60_000
 const lookupTimeoutMs = 30_000
-/** RFC 8460 section 5.4: tries go on for a day. */
+/** RFC 8460 section 5.5: tries go on for a day. */
 const giveUpAfterMs = dayMs
 const firstPauseMs = 5 * 60_000
 const pauseMaxMs = 4 * hourMs
 /** How often the queue is asked what became of a mail. */
 const fateEveryMs = 10 * 60_000
 const activeMax = 8
-const saidCharsMax = 300
 /** Past days whose records may still wait. */
 const daysBack = 10
 
@@ -92,6 +68,7 @@ export class ReportOutbox {
   readonly #items = new Map<string, Item>()
   readonly #active = new Map<string, Promise<void>>()
   readonly #stop = new AbortController()
+  readonly #way: ReportWay
   #timer: Timer | undefined
   /** The last day whose domains are in `#items`. */
   #planned = ''
@@ -99,6 +76,8 @@ export class ReportOutbox {
   constructor(options: ReportOutboxOptions) {
     this.#options = options
     this.#log = options.log ?? silentLog
+    const { clock, carriers, facts } = options
+    this.#way = new ReportWay({ clock, carriers, facts, signal: this.#stop.signal })
     this.records = new SentRecords(options.documents)
     this.#sent = (options.metrics ?? silentMetrics).counter(
       'posthouse_reports_sent_total',
@@ -248,7 +227,7 @@ export class ReportOutbox {
     if (begun === undefined) return this.#again(item, now + firstPauseMs)
     const destinations: SentDestination[] = []
     for (const one of begun.record.destinations)
-      destinations.push(await this.#carry(one, begun.record, report))
+      destinations.push(await this.#way.carry(one, begun.record, report))
     await this.#finish(begun, destinations)
   }
 
@@ -268,9 +247,9 @@ export class ReportOutbox {
 
   async #withDestinations(record: SentRecord, sending: ReportSending): Promise<SentRecord | 'none'> {
     if (record.destinations.length > 0) return record
-    const found = await this.#deadline(lookupTimeoutMs, (signal) =>
-      sending.destinations(record.domain, signal),
-    ).catch((cause: unknown) => ({ kind: 'temporary', reason: wordsOf(cause) }) as const)
+    const found = await this.#way
+      .within(lookupTimeoutMs, (signal) => sending.destinations(record.domain, signal))
+      .catch((cause: unknown) => ({ kind: 'temporary', reason: wordsOf(cause) }) as const)
     if (found.kind === 'none') return 'none'
     if (found.kind === 'temporary') return { ...record, note: found.reason }
     const { note: _, ...rest } = record
@@ -314,68 +293,6 @@ export class ReportOutbox {
     }
   }
 
-  /** One destination, one step further. Never rejects. */
-  async #carry(
-    one: SentDestination,
-    record: SentRecord,
-    report: ComposedReport | undefined,
-  ): Promise<SentDestination> {
-    const { clock } = this.#options
-    try {
-      if (one.state === 'queued') return await this.#fate(one)
-      if (one.state !== 'waiting') return one
-      const tooLarge = report === undefined ? undefined : sizeProblem(one, report)
-      if (tooLarge !== undefined) return { ...one, state: 'failed', at: clock.now(), said: tooLarge }
-      const to = readReportUri(one.uri)
-      if (to.kind === 'mail' && report !== undefined) return await this.#mail(one, to.address, record, report)
-      if (to.kind === 'http' && report !== undefined) return await this.#post(one, to.url, report)
-      return one
-    } catch (cause) {
-      return { ...one, at: clock.now(), said: wordsOf(cause) }
-    }
-  }
-
-  async #fate(one: SentDestination): Promise<SentDestination> {
-    const fate = await this.#options.carriers.fate(one.messageId ?? '')
-    const at = this.#options.clock.now()
-    if (fate.state === 'unknown')
-      return { ...one, state: 'failed', at, said: 'the queue no longer knows the mail' }
-    if (fate.state === 'waiting') return fate.said === undefined ? one : { ...one, at, said: cut(fate.said) }
-    return { ...one, state: fate.state, at, said: cut(fate.said) }
-  }
-
-  async #mail(
-    one: SentDestination,
-    to: string,
-    record: SentRecord,
-    report: ComposedReport,
-  ): Promise<SentDestination> {
-    const { carriers, clock, facts } = this.#options
-    const { messageId = '' } = one
-    const now = clock.now()
-    // A crash behind the handing over: it is there.
-    if ((await carriers.fate(messageId)).state === 'unknown') {
-      const raw = reportMail(report, { facts: { ...facts, id: record.reportId }, to, messageId, now })
-      await carriers.send({ id: messageId, to, raw })
-    }
-    const { said: _, ...rest } = one
-    return { ...rest, state: 'queued', at: now }
-  }
-
-  async #post(one: SentDestination, url: string, report: ComposedReport): Promise<SentDestination> {
-    const { carriers, clock } = this.#options
-    const { bytes: body, mediaType } = report
-    const { status } = await this.#deadline(postTimeoutMs, (signal) =>
-      carriers.post({ url, mediaType, body, signal }),
-    )
-    const at = clock.now()
-    const said = `HTTP status ${status}`
-    // RFC 8460 section 5.4: any 2xx is a success.
-    if (status >= 200 && status < 300) return { ...one, state: 'sent', at, said }
-    const isFinal = status >= 400 && status < 500 && status !== 408 && status !== 425 && status !== 429
-    return { ...one, state: isFinal ? 'failed' : 'waiting', at, said }
-  }
-
   async #finish({ record, version, id }: StoredRecord, carried: readonly SentDestination[]): Promise<void> {
     const { clock, book } = this.#options
     const { kind, day, domain } = record
@@ -412,37 +329,11 @@ export class ReportOutbox {
   #again({ kind, day, domain }: Pick<Item, 'kind' | 'day' | 'domain'>, at: number): void {
     this.#items.set(recordId(kind, day, domain), { kind, day, domain, at })
   }
-
-  async #deadline<T>(ms: number, run: (signal: AbortSignal) => Promise<T>): Promise<T> {
-    const abort = new AbortController()
-    const timer = this.#options.clock.setTimer(ms, () => abort.abort(new Error(`no answer within ${ms} ms`)))
-    const signal = AbortSignal.any([abort.signal, this.#stop.signal])
-    try {
-      return await new Promise<T>((resolve, reject) => {
-        const aborted = (): void => reject(signal.reason)
-        if (signal.aborted) return aborted()
-        signal.addEventListener('abort', aborted, { once: true })
-        run(signal).then(resolve, reject)
-      })
-    } finally {
-      timer.cancel()
-    }
-  }
 }
 
 const describe = ({ kind, day, domain }: Item) => ({ kind, day, domain })
-const cut = (text: string): string => text.replace(/[\x00-\x1f\x7f-\x9f]+/g, ' ').slice(0, saidCharsMax)
-const wordsOf = (cause: unknown): string => cut(cause instanceof Error ? cause.message : String(cause))
-
 const pauseMs = (attemptCount: number): number =>
   Math.min(firstPauseMs * 2 ** Math.min(attemptCount - 1, 20), pauseMaxMs)
 
 const needsReport = ({ destinations }: SentRecord): boolean =>
   destinations.some(({ state }) => state === 'waiting')
-
-/** The bound that the record gives for this destination. */
-const sizeProblem = (
-  { bytesMax = Number.POSITIVE_INFINITY }: SentDestination,
-  { bytes }: ComposedReport,
-): string | undefined =>
-  bytes.length > bytesMax ? `the report has ${bytes.length} bytes, ${bytesMax} are taken there` : undefined

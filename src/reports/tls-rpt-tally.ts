@@ -1,5 +1,5 @@
 // Owns how a TLS session with another mail system is counted, and how the counts of a day become the policies of a report.
-// Pure. RFC 8460 sections 4.2 (policies), 4.3 (failures) and 4.4 (their members).
+// Pure. RFC 8460 sections 4.2 (counts), 4.3 (failures) and 4.4 (members).
 
 import type { TlsPolicyType, TlsReportFailure, TlsReportPolicy } from '../auth/tls-report.ts'
 import type { Tallied, Tallies } from './report-kinds.ts'
