@@ -71,6 +71,8 @@ export class IndexParts {
   #parts: readonly Part[] = []
   #statements = new Map<number, { readonly put: StatementSync; readonly remove: StatementSync }>()
   #touched = new Set<number>()
+  /** Tables that the connection has written by now: FTS5 keeps megabytes for each until it is closed. */
+  openedCount = 0
   /** No row beyond it is in any part. */
   #countedTo = -1
   /** Of the last part, up to there. */
@@ -186,6 +188,7 @@ export class IndexParts {
       remove: this.#db.prepare(`DELETE FROM ${name} WHERE rowid = ?`),
     }
     this.#statements.set(part.id, statements)
+    this.openedCount++
     return statements
   }
 }

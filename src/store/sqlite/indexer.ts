@@ -26,6 +26,7 @@ const indexVersion = 3
 const stepRowsMax = 500
 const stepBytesMax = 8 * 1024 * 1024
 const goneRowsMax = 2000
+const openedPartsMax = 2
 /** Rows that a step of the search for leftovers looks at. */
 const sweepRowsMax = 5000
 const pieceBytes = 64 * 1024
@@ -252,10 +253,26 @@ export class Indexer {
       throw error
     }
     this.#gone = this.#gone.slice(forgotten.length)
+    if (this.#parts.openedCount > openedPartsMax) this.#reopen()
     // What came while we were at it counts: whoever waits asked before this step.
     if (this.#behind.size === 0) this.#look()
     const isBehind = this.#behind.size > 0
     return { indexed, isBehind, more: isBehind || this.#gone.length > 0 || this.#sweptTo !== undefined }
+  }
+
+  /** What FTS5 keeps of tables goes with the connection. The old one stays where there is no new one. */
+  #reopen(): void {
+    const old = this.#db
+    const db = this.#open((this.#mailSql.store.get() as { value: string } | undefined)?.value ?? '')
+    try {
+      const sql = prepareAll(db, indexQueries)
+      this.#parts = new IndexParts(db, this.#mail, this.#partRowsMax)
+      this.#sql = sql
+      this.#db = db
+    } finally {
+      if (this.#db === db) old.close()
+      else db.close()
+    }
   }
 
   #forget(id: number): void {
