@@ -358,12 +358,36 @@ describe('the look into mailboxes', () => {
     let fails = true
     const keep = w.received.keep.bind(w.received)
     w.received.keep = (...all) => (fails ? Promise.reject(new Error('disk full')) : keep(...all))
+    const put = w.store.documentPut.bind(w.store)
+    w.store.documentPut = (...all) => (fails ? Promise.reject(new Error('disk full')) : put(...all))
     const box = boxOf(w)
-    await box.look()
+    for (let look = 0; look < 12; look++) await box.look()
     assert.equal((await w.received.list(all)).items.length, 0)
     fails = false
     await box.look()
     assert.equal((await w.received.list(all)).items.length, 1)
+    await box.stop()
+  })
+
+  it('a mail that cannot be read any more keeps from none behind it', async () => {
+    const w = world()
+    await deliver(w.store, mailOf(packed(tlsReport())), now - 1000)
+    await deliver(w.store, mailOf(packed(tlsReport({ id: 'behind' }))), now - 900)
+    const [damaged] = (await w.store.mailPage({ account, order: 'oldest', limit: 1 })).items
+    const store = new Proxy(w.store, {
+      get: (target, name) => {
+        const value: unknown = Reflect.get(target, name)
+        if (name !== 'mailRead') return typeof value === 'function' ? value.bind(target) : value
+        return (id: string, scope: { account: string }) =>
+          id === damaged?.id ? Promise.reject(new Error('a damaged page')) : target.mailRead(id, scope)
+      },
+    })
+    const box = boxOf({ ...w, store })
+    for (let look = 0; look < 6; look++) await box.look()
+    assert.deepEqual(
+      (await w.received.list(all)).items.map(({ report }) => report.reportId),
+      ['behind'],
+    )
     await box.stop()
   })
 })

@@ -122,7 +122,23 @@ export class ReportMailbox {
     await this.#remember(account, { at, seen: kept.slice(-seenMax) })
   }
 
-  async #read({ id, reversePath, receivedAt, sizeBytes }: MailSummary, account: string): Promise<void> {
+  /** Rejects where it should be tried again. */
+  async #read(summary: MailSummary, account: string): Promise<void> {
+    const { id } = summary
+    try {
+      await this.#take(summary, account)
+      this.#failures.delete(id)
+    } catch (cause) {
+      // The store cannot read or write now: the next look comes here again. What fails each time is passed by in the end.
+      const failureCount = (this.#failures.get(id) ?? 0) + 1
+      this.#failures.set(id, failureCount)
+      if (failureCount < failuresMax || this.#stop.signal.aborted) throw cause
+      this.#failures.delete(id)
+      this.#log.warn({ messageId: id, cause: String(cause) }, 'a mail could not be read as a report')
+    }
+  }
+
+  async #take({ id, reversePath, receivedAt, sizeBytes }: MailSummary, account: string): Promise<void> {
     if (sizeBytes > messageBytesMax) return
     const { store, intake } = this.#options
     const opened = await store.mailRead(id, { account })
@@ -137,16 +153,7 @@ export class ReportMailbox {
       if (!mayHoldReport(head)) return
       isJudged = true
     }
-    try {
-      await intake.takeMessage(Buffer.concat(chunks), { from: reversePath, messageId: id, receivedAt })
-    } catch (cause) {
-      // The store cannot write now: the next look comes here again. What fails each time is passed by in the end.
-      const failureCount = (this.#failures.get(id) ?? 0) + 1
-      this.#failures.set(id, failureCount)
-      if (failureCount < failuresMax) throw cause
-      this.#failures.delete(id)
-      this.#log.warn({ messageId: id, cause: String(cause) }, 'a mail could not be read as a report')
-    }
+    await intake.takeMessage(Buffer.concat(chunks), { from: reversePath, messageId: id, receivedAt })
   }
 
   async #cursorOf(account: string): Promise<Cursor> {
@@ -165,8 +172,8 @@ export class ReportMailbox {
   /** A crash before it: the same mail is read once more, and known. */
   async #remember(account: string, cursor: Cursor): Promise<void> {
     const { store, clock } = this.#options
-    this.#cursors.set(account, cursor)
     await store.documentPut({ kind: documentKind, key: account, data: cursor, updatedAt: clock.now() })
+    this.#cursors.set(account, cursor)
   }
 }
 
