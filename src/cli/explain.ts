@@ -176,7 +176,10 @@ function formatTimeline(report: MessageReport, context: Context, options: Report
 }
 
 const text = (value: unknown): string | undefined => {
-  if (Array.isArray(value)) return value.length === 0 ? undefined : value.map(String).join(', ')
+  if (Array.isArray(value))
+    return value.length === 0 || value.some((one) => typeof one === 'object')
+      ? undefined
+      : value.map(String).join(', ')
   return typeof value === 'string' && value !== ''
     ? value
     : typeof value === 'number'
@@ -186,6 +189,8 @@ const text = (value: unknown): string | undefined => {
 
 /** What the kind does not say: whom, where, their words, the next try and why then. */
 function sentence({ kind, data, seq }: TimelineEvent, report: MessageReport): string {
+  if (kind === 'check' && text(data.text) !== undefined) return text(data.text) ?? ''
+  if (kind === 'accepted' && text(data.recipients) !== undefined) return `for ${text(data.recipients)}`
   const delivery = report.deliveries.find((one) => one.seq === seq)
   const to = text(data.recipient) ?? text(data.to) ?? delivery?.recipient
   const words = text(data.reply) ?? text(data.reason)
@@ -221,19 +226,55 @@ function sentence({ kind, data, seq }: TimelineEvent, report: MessageReport): st
     .join(' ')
 }
 
-/** Fields that `sentence` has said, or that say nothing to people. */
+/** Fields that `sentence` has said, or that say nothing to people; `told` is `notes` for other languages. */
 const said = new Set(
   'recipient to alias reply reason status how destination host account mailbox by ms ours mayHaveDelivered nextTryAt why'
-    .concat(' hosts transcript notes seqs startedAt attempt count')
+    .concat(' hosts transcript notes told seqs startedAt attempt count')
     .split(' '),
 )
+/** Of a delivery that was sent on: the attempt has told it. */
+const toldByAttempt = new Set(['notes', 'address', 'tls', 'policy'])
+/** Of an accepted message: its count of recipients; of a check: what its text says, and how long it took. */
+const saidOfKind: Partial<Record<TimelineEvent['kind'], ReadonlySet<string>>> = {
+  accepted: new Set(['recipients', 'recipientCount']),
+  check: new Set(['text', 'check', 'result', 'tookMs', 'data', 'name']),
+  delivered: toldByAttempt,
+}
+
+/** What a check found, a line each: scalars together, each signature and its like by itself. */
+function findings(data: unknown): readonly string[] {
+  if (typeof data !== 'object' || data === null) return []
+  const scalars: string[] = []
+  const lists: string[] = []
+  for (const [key, value] of Object.entries(data)) {
+    if (Array.isArray(value) && value.some((one) => typeof one === 'object' && one !== null))
+      lists.push(...value.map((one) => `${key}: ${fields(one)}`))
+    else if (text(value) !== undefined) scalars.push(`${key} ${text(value)}`)
+    else if (typeof value === 'boolean') scalars.push(`${key} ${value}`)
+    else if (typeof value === 'object' && value !== null && fields(value) !== '')
+      lists.push(`${key}: ${fields(value)}`)
+  }
+  return [...(scalars.length === 0 ? [] : [scalars.join(', ')]), ...lists]
+}
+
+const fields = (one: unknown): string =>
+  Object.entries(one ?? {})
+    .map(([key, value]) => [key, text(value) ?? (typeof value === 'boolean' ? String(value) : undefined)])
+    .filter(([, value]) => value !== undefined)
+    .map((pair) => pair.join(' '))
+    .join(', ')
 
 function details(event: TimelineEvent, { colours }: Context, options: ReportOptions): readonly string[] {
   const { data } = event
   const hosts = Array.isArray(data.hosts) ? (data.hosts as readonly HostReport[]).map(formatHost) : []
-  const notes = Array.isArray(data.notes) ? data.notes.map(String) : []
+  const known = saidOfKind[event.kind]
+  const notes = Array.isArray(data.notes) && known !== toldByAttempt ? data.notes.map(String) : []
+  const found = event.kind === 'check' ? findings(data.data) : []
   const rest = Object.entries(data)
-    .filter(([key, value]) => !said.has(key) && value !== undefined && value !== null && value !== '')
+    .filter(
+      ([key, value]) =>
+        !said.has(key) && known?.has(key) !== true && value !== undefined && value !== null && value !== '',
+    )
     .map(([key, value]) => `${key} ${text(value) ?? JSON.stringify(value)}`)
   const transcript = Array.isArray(data.transcript) ? data.transcript.map(String) : []
   const dialogue = options.transcript
@@ -243,6 +284,7 @@ function details(event: TimelineEvent, { colours }: Context, options: ReportOpti
       : []
   return [
     ...[...hosts, ...notes].map(plain),
+    ...found.map((line) => colours.dim(plain(line))),
     ...(rest.length > 0 ? [colours.dim(plain(rest.join(', ')))] : []),
     ...dialogue,
   ]
