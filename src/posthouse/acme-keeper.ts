@@ -206,17 +206,20 @@ export class AcmeKeeper {
         log.info({ certificate: record.id, ...found, renewAt }, 'the authority says when to renew')
       const seen = found === undefined ? { checkAt } : { checkAt, startAt: found.startAt, endAt: found.endAt }
       await this.#records.write({
-        ...record,
+        ...this.#asItIs(record),
         window: seen,
-        ...(renewAt !== undefined && {
-          renewAt: Math.min(renewAt, latest(current.validToAt, current.validFromAt)),
-        }),
+        ...(renewAt !== undefined && { renewAt: withinReason(renewAt, current) }),
       })
     } catch (cause) {
       // Section 4.3.3: what cannot be had changes nothing.
       log.info({ certificate: record.id, cause: String(cause) }, 'no renewal information')
-      await this.#records.write({ ...record, window: { ...window, checkAt: now + 6 * hour } })
+      await this.#records.write({ ...this.#asItIs(record), window: { ...window, checkAt: now + 6 * hour } })
     }
+  }
+
+  /** The record with what was changed since it was read: a key may be announced at any time. */
+  #asItIs(record: CertificateRecord): CertificateRecord {
+    return this.#records.get(record.id) ?? record
   }
 
   /** Whether it is to be asked for now. */
@@ -258,13 +261,15 @@ export class AcmeKeeper {
       const { info } = certificates.put(one.id, { cert: chain, key })
       const { validFromAt, validToAt } = info
       const now = clock.now()
+      // It may have been announced while the order was under way.
+      const next = this.#records.get(one.id)?.next
       await this.#records.write({
         id: one.id,
         names: one.names,
         current: { chain, key, directory, issuedAt: now, validFromAt, validToAt },
         renewAt: renewalTime(chain, random.fraction()),
         failureCount: 0,
-        ...(!isNext && before?.next !== undefined && { next: before.next }),
+        ...(!isNext && next !== undefined && { next }),
       })
       this.#renewals.add(1, { result: 'ok' })
       log.info(
@@ -288,7 +293,8 @@ export class AcmeKeeper {
     const type = cause instanceof AcmeError ? cause.type : undefined
     const text = cause instanceof Error ? cause.message : String(cause)
     const error = { at: now, text, retryAt, ...(type !== undefined && { type }) }
-    await this.#records.write({ ...(before ?? { id: one.id, names: one.names }), failureCount, error })
+    const record = this.#records.get(one.id) ?? before ?? { id: one.id, names: one.names }
+    await this.#records.write({ ...record, failureCount, error })
     this.#renewals.add(1, { result: type === undefined ? 'failed' : knownResult(shortType(type)) })
     const leftMs = before?.current === undefined ? undefined : before.current.validToAt - now
     const fields = { certificate: one.id, error: text, type, failureCount, retryAt, leftMs }
@@ -386,8 +392,17 @@ export class AcmeKeeper {
 const sameNames = (record: CertificateRecord | undefined, one: Wanted): boolean =>
   record !== undefined && [...record.names].sort().join() === [...one.names].sort().join()
 
-/** However late the authority would like it: a tenth of its life is left for what goes wrong. */
-const latest = (validToAt: number, validFromAt: number): number => validToAt - (validToAt - validFromAt) / 10
+/**
+ * However late the authority would like it: a tenth of its life is left for what goes wrong. However soon: not before some
+ * hours, or an authority that wants each new one renewed at once would be asked for certificates without end.
+ */
+function withinReason(
+  renewAt: number,
+  { issuedAt, validFromAt, validToAt }: NonNullable<CertificateRecord['current']>,
+): number {
+  const tenth = (validToAt - validFromAt) / 10
+  return Math.max(Math.min(renewAt, validToAt - tenth), issuedAt + Math.min(6 * hour, tenth))
+}
 
 /** Labels of metrics come from a closed set. */
 const knownResult = (type: string): string =>
