@@ -23,6 +23,15 @@ describe('problems of an authority', () => {
     for (const [value, text] of table) assert.equal(readProblem(value)?.text, text)
   })
 
+  it('an error is one bounded line, whatever of the words of others is in it', () => {
+    const { message, type } = new AcmeError(`offers\u001b[2J\u009b1m\n${'x'.repeat(1_000_000)}`, {
+      type: `urn\r\n${'y'.repeat(1_000_000)}`,
+    })
+    assert.match(message, /^offers \[2J 1m x+$/)
+    assert.ok(message.length <= 2000 && (type?.length ?? 0) <= 200)
+    assert.doesNotMatch(type ?? '', /[\r\n]/)
+  })
+
   it('Retry-After: seconds, a date, nothing of use', () => {
     const now = Date.UTC(2026, 0, 1)
     const table: [string | undefined, number | undefined][] = [

@@ -18,13 +18,14 @@ export class AcmeError extends Error {
       readonly cause?: unknown
     } = {},
   ) {
-    super(message, { cause: more.cause })
-    this.type = more.type
+    super(oneLine(message).trim(), { cause: more.cause })
+    this.type = more.type === undefined ? undefined : oneLine(more.type).slice(0, typeCharsMax)
     this.retryAfterMs = more.retryAfterMs
   }
 }
 
 const textCharsMax = 2000
+const typeCharsMax = 200
 const prefix = 'urn:ietf:params:acme:error:'
 
 /** A problem document in one line, word for word but for control characters: 'rateLimited: too many ...'. undefined: it is none. */
@@ -43,13 +44,18 @@ export function readProblem(
     const { identifier } = (one ?? {}) as { identifier?: { value?: unknown } }
     return read === undefined ? [] : [`${String(identifier?.value ?? '')}: ${read.text}`]
   })
-  return { type: name?.slice(0, 200), text: oneLine([own.join(': '), ...inner].join('; ')) }
+  return { type: name?.slice(0, typeCharsMax), text: oneLine([own.join(': '), ...inner].join('; ')) }
 }
 
 export const shortType = (type: string): string =>
   type.startsWith(prefix) ? type.slice(prefix.length) : type
 
-const oneLine = (text: string): string => text.replace(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, textCharsMax)
+/** It is stored with the certificate: what does not fit there would not be there when it is asked whether to wait. */
+const oneLine = (text: string): string =>
+  text
+    .slice(0, 2 * textCharsMax)
+    .replace(/[\u0000-\u001f\u007f-\u009f]+/g, ' ')
+    .slice(0, textCharsMax)
 
 /** Milliseconds of a Retry-After field: seconds or a date. undefined: it is none. */
 export function readRetryAfter(field: string | undefined, now: number): number | undefined {

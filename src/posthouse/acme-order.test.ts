@@ -16,6 +16,7 @@ import { createFakeResolver } from '../dns/fake-resolver.ts'
 import { makeCertificateRequest } from '../net/certificate-request.ts'
 import { realClock } from '../net/real-clock.ts'
 import { createMemoryStore } from '../store/memory/memory-store.ts'
+import { VirtualClock } from '../testing/virtual-clock.ts'
 import { chainProblem, makeKey, renewalId, renewalTime } from './acme-certificate.ts'
 import { type ChallengeSolver, DnsChallenges, HttpChallenges } from './acme-challenges.ts'
 import { AcmeError } from './acme-error.ts'
@@ -308,6 +309,35 @@ describe('an order that fails', () => {
       chainProblem({ cert: long.chain, key: long.key }, { ...given, before: short.chain }),
       undefined,
     )
+  })
+})
+
+describe('renewal information', { timeout: 10_000 }, () => {
+  it('a server that never comes to an end is left after a while', async (t) => {
+    const slow = createServer((_request, response) => {
+      response.writeHead(200).write('{')
+      const drip = setInterval(() => response.write(' '), 20)
+      response.on('close', () => clearInterval(drip))
+    })
+    await new Promise<void>((resolve) => slow.listen(0, '127.0.0.1', resolve))
+    t.after(() => {
+      slow.closeAllConnections()
+      slow.close()
+    })
+    const { port } = slow.address() as AddressInfo
+    const virtual = new VirtualClock(Date.now())
+    const asked = askRenewalWindow(
+      {
+        directory: `http://127.0.0.1:${port}/`,
+        ca: undefined,
+        clock: virtual,
+        signal: new AbortController().signal,
+      },
+      'a.b',
+    )
+    const left = assert.rejects(asked, /no whole answer within 60 s/)
+    await virtual.advance(60_000)
+    await left
   })
 })
 

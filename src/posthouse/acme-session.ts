@@ -74,6 +74,8 @@ interface Run {
 type AcmeModule = typeof import('acme-client')
 
 const answerBytesMax = 1024 * 1024
+/** To ask when to renew, from the first octet to the last. */
+const windowMs = 60_000
 const runs = new AsyncLocalStorage<Run>()
 let loading: Promise<AcmeModule> | undefined
 
@@ -268,6 +270,19 @@ class Session implements AcmeSession {
  * signed: it needs no account, and none of acme-client. Rejects as {@link withAcme}.
  */
 export async function askRenewalWindow(options: AskOptions, id: string): Promise<RenewalWindow | undefined> {
+  const late = new AbortController()
+  const timer = options.clock.setTimer(windowMs, () =>
+    late.abort(new AcmeError(`no whole answer within ${windowMs / 1000} s`)),
+  )
+  const signal = AbortSignal.any([options.signal, late.signal])
+  try {
+    return await readWindow({ ...options, signal }, id)
+  } finally {
+    timer.cancel()
+  }
+}
+
+async function readWindow(options: AskOptions, id: string): Promise<RenewalWindow | undefined> {
   const waits = new Map<string, number>()
   const run = createRun(options, waits)
   const get = async (url: string): Promise<unknown> =>
