@@ -179,3 +179,16 @@ it('the host of a Host header', () => {
   ]
   for (const [header, host] of table) assert.equal(hostOf(header), host, header)
 })
+
+it('a Host that is more than a name is none: nobody is sent to another place by it', async () => {
+  for (const host of [
+    'evil.test/.localhost',
+    'evil.test?.localhost',
+    'evil.test#.localhost',
+    'a@b.localhost',
+  ]) {
+    assert.equal(hostOf(host), '', host)
+    const { status, headers } = await ask('/', host)
+    assert.deepEqual([status, headers.location], [421, undefined], host)
+  }
+})

@@ -8,9 +8,12 @@ import { problem, problemMediaType } from './problem.ts'
 /** Half a year: long enough for browsers, short enough to change one's mind. */
 const hstsSeconds = 180 * 24 * 3600
 
-/** The host of a Host header, lower case, without port and final dot; '' where it is none. IPv6 without brackets. */
+/**
+ * The host of a Host header, lower case, without port and final dot; '' where it is none. IPv6 without brackets. Of letters
+ * that a name has: it becomes a part of URLs.
+ */
 export function hostOf(header: string): string {
-  const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::\d{1,5})?$/.exec(header)
+  const match = /^(?:\[([\da-fA-F:.]+)\]|([\w.-]+))(?::\d{1,5})?$/.exec(header)
   return (match?.[1] ?? match?.[2] ?? '').toLowerCase().replace(/\.$/, '')
 }
 
