@@ -124,6 +124,8 @@ export function reportRoutes({ parts }: Pick<Services, 'parts'>): readonly ApiRo
         if (taken === undefined) throw new ApiError('media-type', `send ${postedReportTypes.join(' or ')}`)
         if (taken.result === 'unreadable')
           throw new ApiError('bad-request', `not a report that can be read: ${taken.defects.join('; ')}`)
+        if (taken.result === 'full')
+          throw new ApiError('throttled', 'enough reports were posted today', { retryAfterSeconds: 3600 })
         return { result: taken.result }
       },
     }),

@@ -41,6 +41,13 @@ export interface StoredReport {
   readonly report: ReceivedReport
 }
 
+export interface KeptReport {
+  readonly id: string
+  readonly result: 'new' | 'known' | 'unreadable'
+  /** Of what was written. */
+  readonly storedBytes: number
+}
+
 export interface ReportQuery {
   readonly kind?: ReportKindName
   readonly domain?: string
@@ -76,6 +83,8 @@ const entryBytesMax = 200 * 1024
 const rowsCharsMax = 3_000_000
 const rowsPackedMax = 180 * 1024
 const futureMaxMs = 2 * dayMs
+/** About what a note takes. */
+const noteBytes = 600
 const secondsMax = 9_999_999_999
 
 /** Later ends in smaller keys: the newest first. */
@@ -104,21 +113,21 @@ export class ReceivedReports {
   }
 
   /** known: it was here before, and stays as it is. Durable. */
-  async keep(
-    kind: ReportKindName,
-    read: ReadReport,
-    source: ReportSource,
-  ): Promise<{ readonly id: string; readonly result: 'new' | 'known' | 'unreadable' }> {
+  async keep(kind: ReportKindName, read: ReadReport, source: ReportSource): Promise<KeptReport> {
     const problem = problemOf(read, source.receivedAt)
-    if (problem !== undefined) return { id: await this.note(kind, [problem], source), result: 'unreadable' }
+    if (problem !== undefined)
+      return { id: await this.note(kind, [problem], source), result: 'unreadable', storedBytes: noteBytes }
     const report = entryOf(kind, read, source)
     const domains = [...new Set(read.totals.map(({ domain }) => domain))].sort()
     const id = idOf(kind, read.endAt, [clean(read.organization), clean(read.id), ...domains])
-    if ((await this.#documents.documentGet(entryKind, id)) !== undefined) return { id, result: 'known' }
+    if ((await this.#documents.documentGet(entryKind, id)) !== undefined)
+      return { id, result: 'known', storedBytes: 0 }
+    const rows = read.rows.length > 0 ? packRows(read.rows) : undefined
+    const storedBytes = Buffer.byteLength(JSON.stringify(report)) + (rows?.packed.length ?? 0)
     // The rows first: an entry without them would say that there were none.
-    if (read.rows.length > 0) await this.#put(rowsKind, id, packRows(read.rows), source.receivedAt)
+    if (rows !== undefined) await this.#put(rowsKind, id, rows, source.receivedAt)
     const stored = await this.#put(entryKind, id, report, source.receivedAt)
-    return { id, result: stored ? 'new' : 'known' }
+    return { id, result: stored ? 'new' : 'known', storedBytes }
   }
 
   /** A report that cannot be read, and why. Its id. */

@@ -168,6 +168,27 @@ describe('reports of others', () => {
     assert.equal(taken?.result, 'unreadable')
   })
 
+  it('what is posted is kept up to a bound for each day; mail is not concerned', async () => {
+    const { received } = world()
+    const kinds = [createTlsRptKind({ resolver: createFakeResolver({}) })]
+    const intake = new ReportIntake({ kinds, received, authservId: undefined, postedBytesPerDay: 3000 })
+    const post = async (id: string, receivedAt: number): Promise<string | undefined> =>
+      (
+        await intake.takeBody('application/tlsrpt+gzip', packed(tlsReport({ id })), {
+          from: '192.0.2.1',
+          receivedAt,
+        })
+      )?.result
+    const results: (string | undefined)[] = []
+    for (let i = 0; i < 20; i++) results.push(await post(`number ${i}`, now))
+    const first = results.indexOf('full')
+    assert.ok(first > 1 && results.slice(first).every((one) => one === 'full'), results.join(' '))
+    assert.equal((await received.list(all)).items.length, first)
+    const [mailed] = await intake.takeMessage(mailOf(packed(tlsReport({ id: 'by mail' }))), source)
+    assert.equal(mailed?.result, 'new')
+    assert.equal(await post('tomorrow', now + 24 * 3_600_000), 'new')
+  })
+
   it('nothing is thrown, whatever the mail', async () => {
     const { intake } = world()
     const piece = fc.constantFrom(

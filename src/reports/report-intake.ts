@@ -10,6 +10,7 @@ import type { MimePart } from '../message/mime-structure.ts'
 import { parseStructure } from '../message/mime-structure.ts'
 import { decodeTransfer } from '../message/transfer-decoding.ts'
 import type { ReceivedReports, ReportSource } from './received-reports.ts'
+import { dayOf } from './report-day.ts'
 import { type ReportKind, type ReportKindName, type ReportPart, reportPartBytesMax } from './report-kinds.ts'
 
 export interface ReportIntakeOptions {
@@ -17,13 +18,16 @@ export interface ReportIntakeOptions {
   readonly received: ReceivedReports
   /** Ours in Authentication-Results; undefined: whose they are is not known, so they say nothing. */
   readonly authservId: string | undefined
+  /** What is kept of a day's posts, octets: nobody logs in for them. Default 64 MiB. */
+  readonly postedBytesPerDay?: number
   readonly log?: Log
   readonly metrics?: Metrics
 }
 
 export interface TakenReport {
   readonly kind: ReportKindName
-  readonly result: 'new' | 'known' | 'unreadable'
+  /** full: enough was posted that day. */
+  readonly result: 'new' | 'known' | 'unreadable' | 'full'
   readonly id: string
   /** Why it could not be read. */
   readonly defects: readonly string[]
@@ -33,11 +37,15 @@ const partsMax = 50
 /** Of one mail; each costs time to read. */
 const reportsMax = 5
 const signersMax = 10
+/** Some 30,000 reports as most are; a stranger who posts without end fills no disk. */
+const postedBytesDefault = 64 * 1024 * 1024
 
 export class ReportIntake {
   readonly #options: ReportIntakeOptions
   readonly #log: Log
   readonly #counter: Counter
+  #postedDay = ''
+  #postedBytes = 0
 
   constructor(options: ReportIntakeOptions) {
     this.#options = options
@@ -80,12 +88,17 @@ export class ReportIntake {
     const [first] = own
     if (first === undefined) return undefined
     const { received } = this.#options
+    if (source.source === 'http' && this.#isFull(source.receivedAt)) {
+      this.#tell(first.name, 'full', source, [])
+      return { kind: first.name, result: 'full', id: '', defects: [] }
+    }
     let defects: readonly string[] = [`larger than ${reportPartBytesMax} bytes`]
     if (part.bytes.length <= reportPartBytesMax)
       for (const { name, reading } of own) {
         const read = await reading.read(part)
         if (read.ok) {
-          const { id, result } = await received.keep(name, read.report, source)
+          const { id, result, storedBytes } = await received.keep(name, read.report, source)
+          if (source.source === 'http') this.#postedBytes += storedBytes
           this.#tell(name, result, source, read.report.defects)
           return { kind: name, result, id, defects: read.report.defects }
         }
@@ -95,6 +108,15 @@ export class ReportIntake {
     const id = source.source === 'mail' ? await received.note(first.name, defects, source) : ''
     this.#tell(first.name, 'unreadable', source, defects)
     return { kind: first.name, result: 'unreadable', id, defects }
+  }
+
+  #isFull(now: number): boolean {
+    const day = dayOf(now)
+    if (day !== this.#postedDay) {
+      this.#postedDay = day
+      this.#postedBytes = 0
+    }
+    return this.#postedBytes >= (this.#options.postedBytesPerDay ?? postedBytesDefault)
   }
 
   #tell(
