@@ -184,6 +184,26 @@ describe('a report by mail', () => {
     await second.stop()
   })
 
+  it('what became of it cannot be stored behind the handing over: nothing is forgotten', async () => {
+    const w = world()
+    const put = w.documents.documentPut.bind(w.documents)
+    let failures = 1
+    w.documents.documentPut = (document, ...more) => {
+      if (document.kind !== 'report-sent' || w.sent.length === 0 || failures === 0)
+        return put(document, ...more)
+      failures--
+      return Promise.reject(new Error('disk full'))
+    }
+    const outbox = await w.open()
+    await w.clock.advance(20 * hour)
+    assert.equal(failures, 0)
+    assert.equal(w.sent.length, 1)
+    const [record] = await w.records(outbox)
+    assert.equal(record?.destinations[0]?.state, 'queued')
+    assert.deepEqual(await daysOf(w), [])
+    await outbox.stop()
+  })
+
   it('the queue gave it up: so it is told', async () => {
     const w = world()
     const outbox = await w.open()

@@ -304,11 +304,12 @@ export class ReportOutbox {
     const waits =
       destinations.some(({ state }) => state === 'waiting') || (destinations.length === 0 && !isOver)
     const isQueued = destinations.some(({ state }) => state === 'queued')
-    if (!waits) await book.remove(kind, day, domain)
+    // What was counted goes behind what became of it: without both there would be no report to tell of.
     if (waits || isQueued) {
       const pause = waits ? pauseMs(record.attemptCount) : fateEveryMs
       const next = { ...record, destinations, nextTryAt: now + pause }
       await this.records.put(next, version, now)
+      if (!waits) await book.remove(kind, day, domain)
       return this.#again(record, next.nextTryAt)
     }
     const wanted = destinations.filter(({ state }) => state !== 'refused')
@@ -316,6 +317,7 @@ export class ReportOutbox {
     const state = sentCount === 0 ? 'failed' : sentCount === wanted.length ? 'sent' : 'partly'
     const { nextTryAt: _, ...rest } = record
     await this.records.put({ ...rest, destinations, state }, version, now)
+    await book.remove(kind, day, domain)
     this.#sent.add(1, { kind, result: state })
     const said = destinations.map((one) => `${one.uri}: ${one.said ?? one.state}`)
     if (state === 'sent') this.#log.info({ id, kind, domain, day, said }, 'report sent')
