@@ -101,18 +101,21 @@ describe('the tally book', () => {
     assert.equal(kept?.entries.length, 4)
   })
 
+  const failingWhere = (documents: Documents, fails: (key: string) => boolean): Documents => ({
+    documentPut: (document, ifVersion) =>
+      fails(document.key)
+        ? Promise.reject(new Error('disk full'))
+        : documents.documentPut(document, ifVersion),
+    documentGet: (kind, key) => documents.documentGet(kind, key),
+    documentList: (kind, limit, after) => documents.documentList(kind, limit, after),
+    documentDelete: (kind, key) => documents.documentDelete(kind, key),
+    documentPrune: (now, max) => documents.documentPrune(now, max),
+  })
+
   it('a store that fails for a while loses nothing', async () => {
     const { clock, documents } = world()
     let fails = true
-    const put: Documents['documentPut'] = (document, ifVersion) =>
-      fails ? Promise.reject(new Error('disk full')) : documents.documentPut(document, ifVersion)
-    const faulty: Documents = {
-      documentPut: put,
-      documentGet: (kind, key) => documents.documentGet(kind, key),
-      documentList: (kind, limit, after) => documents.documentList(kind, limit, after),
-      documentDelete: (kind, key) => documents.documentDelete(kind, key),
-      documentPrune: (now, max) => documents.documentPrune(now, max),
-    }
+    const faulty = failingWhere(documents, () => fails)
     const book = new TallyBook({ clock, documents: faulty, limits: { 'tls-rpt': limits } })
     book.add('tls-rpt', 'a.test', 'ok', 1)
     await clock.advance(5000)
@@ -121,6 +124,55 @@ describe('the tally book', () => {
     fails = false
     await clock.advance(5000)
     assert.deepEqual(counts((await book.read('tls-rpt', '2026-11-21', 'a.test'))?.entries), { ok: 2 })
+  })
+
+  it('a store that fails in the middle: what was written is not written again', async () => {
+    const { clock, documents } = world()
+    let fails = true
+    const faulty = failingWhere(documents, (key) => fails && key.endsWith('/0001'))
+    const book = new TallyBook({
+      clock,
+      documents: faulty,
+      limits: { 'tls-rpt': { keysMax: 60, domainsMax: 3 } },
+    })
+    for (let i = 0; i < 70; i++) book.add('tls-rpt', 'a.test', `key ${i}`, 'x'.repeat(1500))
+    await clock.advance(5000)
+    book.add('tls-rpt', 'a.test', 'key 0', 'x')
+    await clock.advance(5000)
+    fails = false
+    await clock.advance(5000)
+    const tally = await book.read('tls-rpt', '2026-11-21', 'a.test')
+    const found = counts(tally?.entries)
+    assert.equal(found['key 0'], 2)
+    assert.equal(found['key 59'], 1)
+    assert.equal(
+      Object.values(found).reduce((sum, one) => sum + one, tally?.droppedCount ?? 0),
+      71,
+    )
+    assert.equal(tally?.droppedCount, 10)
+  })
+
+  it('a store that fails for long: what waits in memory stays bounded, be it of ever new domains', async () => {
+    const { clock, documents } = world()
+    let fails = true
+    const faulty = failingWhere(documents, () => fails)
+    const book = new TallyBook({
+      clock,
+      documents: faulty,
+      limits: { 'tls-rpt': { keysMax: 100, domainsMax: 1000 } },
+      memoryKeysMax: 20,
+    })
+    for (let round = 0; round < 5; round++) {
+      for (let i = 0; i < 50; i++) book.add('tls-rpt', `d${round}-${i}.test`, 'ok', 1)
+      void book.flush()
+      // While it is being written.
+      for (let i = 0; i < 50; i++) book.add('tls-rpt', `e${round}-${i}.test`, 'ok', 1)
+      await clock.advance(5000)
+    }
+    fails = false
+    await clock.advance(5000)
+    const kept = await all(book.domains('tls-rpt', '2026-11-21'))
+    assert.ok(kept.length >= 10 && kept.length <= 21, `${kept.length} domains`)
   })
 
   it('kinds that are not collected cost nothing; what was reported goes', async () => {

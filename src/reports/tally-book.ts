@@ -41,6 +41,16 @@ const keepMs = 8 * dayMs
 
 const keyOf = (kind: ReportKindName, day: string, domain: string): string => `${kind}/${day}/${domain}`
 
+/** One part is in the store: what it counts is not to be written again, whatever becomes of the others. */
+function written(one: Fresh, parts: readonly TallyPart[], index: number): void {
+  for (const { key } of parts[index]?.entries ?? []) one.events.delete(key)
+  if (index > 0) return
+  // The first part counts those that found no room in any.
+  one.dropped = 0
+  const kept = new Set(parts.flatMap(({ entries }) => entries.map(({ key }) => key)))
+  for (const key of one.events.keys()) if (!kept.has(key)) one.events.delete(key)
+}
+
 export class TallyBook implements Tallies {
   readonly #options: TallyBookOptions
   readonly #log: Log
@@ -76,6 +86,7 @@ export class TallyBook implements Tallies {
     const name = keyOf(kind, this.#day, domain)
     let fresh = this.#fresh.get(name)
     if (fresh === undefined) {
+      if (this.#freshKeys >= this.#memoryKeysMax) return this.#dropped.add(1, { kind })
       fresh = { kind, day: this.#day, domain, events: new Map(), dropped: 0 }
       this.#fresh.set(name, fresh)
       this.#freshKeys++
@@ -136,7 +147,8 @@ export class TallyBook implements Tallies {
     }
   }
 
-  async #writeOne({ kind, day, domain, events, dropped }: Fresh): Promise<void> {
+  async #writeOne(one: Fresh): Promise<void> {
+    const { kind, day, domain, events, dropped } = one
     const { documents, clock, limits } = this.#options
     const { keysMax, domainsMax } = limits[kind] ?? { keysMax: 0, domainsMax: 0 }
     const domains = await this.#domainsOf(kind, day)
@@ -163,6 +175,7 @@ export class TallyBook implements Tallies {
         updatedAt: clock.now(),
         expiresAt,
       })
+      written(one, parts, index)
     }
     const lost = (parts[0]?.droppedCount ?? 0) - (before[0]?.droppedCount ?? 0)
     if (lost > 0) this.#dropped.add(lost, { kind })
@@ -171,19 +184,24 @@ export class TallyBook implements Tallies {
   /** For the next time. */
   #takeBack(one: Fresh): void {
     const name = keyOf(one.kind, one.day, one.domain)
-    const now = this.#fresh.get(name)
+    let now = this.#fresh.get(name)
     if (now === undefined) {
-      this.#fresh.set(name, one)
-      this.#freshKeys += 1 + one.events.size
-    } else {
-      now.dropped += one.dropped
-      for (const [key, { count, data }] of one.events) {
-        const event = now.events.get(key)
-        if (event !== undefined) event.count += count
-        else {
-          now.events.set(key, { count, data })
-          this.#freshKeys++
-        }
+      if (this.#freshKeys >= this.#memoryKeysMax) {
+        const lost = [...one.events.values()].reduce((sum, { count }) => sum + count, one.dropped)
+        return this.#dropped.add(lost, { kind: one.kind })
+      }
+      now = { ...one, events: new Map(), dropped: 0 }
+      this.#fresh.set(name, now)
+      this.#freshKeys++
+    }
+    now.dropped += one.dropped
+    for (const [key, { count, data }] of one.events) {
+      const event = now.events.get(key)
+      if (event !== undefined) event.count += count
+      else if (this.#freshKeys >= this.#memoryKeysMax) now.dropped += count
+      else {
+        now.events.set(key, { count, data })
+        this.#freshKeys++
       }
     }
     if (!this.#isClosed && this.#timer === undefined) this.#arm()
