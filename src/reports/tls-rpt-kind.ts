@@ -14,6 +14,7 @@ import type { Resolver } from '../dns/resolver.ts'
 import type {
   ComposedReport,
   DayTally,
+  ReportDestination,
   ReportDestinations,
   ReportFacts,
   ReportKind,
@@ -21,6 +22,7 @@ import type {
   ReportRead,
   ReportTotal,
 } from './report-kinds.ts'
+import { readReportUri } from './report-uri.ts'
 import { tlsReportPolicies } from './tls-rpt-tally.ts'
 import { unpackReport } from './unpack.ts'
 
@@ -53,7 +55,24 @@ async function destinationsOf(
   const record = selectTlsRptRecord(answer.records)
   if (!record.ok) return { kind: 'none', reason: `${name}: ${record.reason}` }
   if (record.value.rua.length === 0) return { kind: 'none', reason: `${name} has no mailto: or https:` }
-  return { kind: 'to', to: record.value.rua.map((uri) => ({ uri })), refused: [] }
+  return { kind: 'to', ...placesOf(record.value.rua) }
+}
+
+/** Whoever has a record can name anybody in it (RFC 8460 section 8): each place once, and few of them. */
+const placesMax = 5
+
+function placesOf(rua: readonly string[]): Omit<Extract<ReportDestinations, { kind: 'to' }>, 'kind'> {
+  const places = new Map<string, ReportDestination>()
+  const refused: { readonly uri: string; readonly reason: string }[] = []
+  for (const uri of rua) {
+    const read = readReportUri(uri)
+    const place = read.kind === 'mail' ? read.address.toLowerCase() : read.kind === 'http' ? read.url : ''
+    if (read.kind === 'none') refused.push({ uri, reason: read.reason })
+    else if (places.has(place)) continue
+    else if (places.size >= placesMax) refused.push({ uri, reason: `more than ${placesMax} places` })
+    else places.set(place, { uri })
+  }
+  return { to: [...places.values()], refused }
 }
 
 function composeTlsReport(tally: DayTally, facts: ReportFacts): ComposedReport | undefined {

@@ -123,6 +123,22 @@ describe('where reports go', () => {
       assert.equal(found?.kind, result)
       assert.deepEqual(found?.kind === 'to' ? found.to.map(({ uri }) => uri) : [], uris)
     })
+
+  it('one place gets one report, however often it is named, and no more than five places', async () => {
+    const many = Array.from({ length: 8 }, (_, i) => `https://r${i}.test/`)
+    const rua = ['mailto:a@them.test', 'MAILTO:%61@THEM.test', 'mailto:a@them.test?subject=x', ...many]
+    const txt = { '_smtp._tls.them.test': [`v=TLSRPTv1; rua=${rua.join(',')}`] }
+    const found = await kind(txt).sending?.destinations('them.test', never)
+    assert.ok(found?.kind === 'to')
+    assert.deepEqual(
+      found.to.map(({ uri }) => uri),
+      ['mailto:a@them.test', ...many.slice(0, 4)],
+    )
+    assert.deepEqual(
+      found.refused.map(({ uri }) => uri),
+      many.slice(4),
+    )
+  })
 })
 
 describe('the report of a day', () => {
