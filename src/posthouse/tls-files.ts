@@ -1,7 +1,8 @@
 // Owns the certificate as files: makes the self-signed one under the data directory on first start, reads configured
 // ones and reads them again when they change. A pair that does not fit keeps the old one in use and is logged.
 
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { createPrivateKey, X509Certificate } from 'node:crypto'
+import { mkdir, readFile, rename, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Clock, Timer } from '../base/clock.ts'
 import type { Log } from '../base/log.ts'
@@ -13,13 +14,16 @@ export interface PemPair {
 
 const checkEveryMs = 10_000
 
-/** Reads `dataDir/tls/{cert,key}.pem`, or makes them with `make` where they are missing. The key is readable by its owner only. */
+/** Reads `dataDir/tls/{cert,key}.pem`, or makes them with `make` where they are missing or broken. The key is readable by its owner only. */
 export async function selfSignedPair(dataDir: string, make: () => Promise<PemPair>): Promise<PemPair> {
   const folder = join(dataDir, 'tls')
   const certFile = join(folder, 'cert.pem')
   const keyFile = join(folder, 'key.pem')
   try {
-    return { cert: await readFile(certFile, 'utf8'), key: await readFile(keyFile, 'utf8') }
+    const found = { cert: await readFile(certFile, 'utf8'), key: await readFile(keyFile, 'utf8') }
+    if (fits(found)) return found
+    // Whoever put something there himself still has it.
+    for (const file of [certFile, keyFile]) await rename(file, `${file}.broken`)
   } catch (cause) {
     if ((cause as { code?: string }).code !== 'ENOENT') throw cause
   }
@@ -28,6 +32,15 @@ export async function selfSignedPair(dataDir: string, make: () => Promise<PemPai
   await writeFile(keyFile, pair.key, { mode: 0o600 })
   await writeFile(certFile, pair.cert)
   return pair
+}
+
+/** A power cut may leave half of what was being written. */
+function fits({ cert, key }: PemPair): boolean {
+  try {
+    return new X509Certificate(cert).checkPrivateKey(createPrivateKey(key))
+  } catch {
+    return false
+  }
 }
 
 export async function readPair(files: PemPair): Promise<PemPair> {
