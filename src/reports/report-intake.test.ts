@@ -411,4 +411,27 @@ describe('the look into mailboxes', () => {
     )
     await box.stop()
   })
+
+  it('a flood of other mail holds up no report behind it', async () => {
+    const w = world()
+    const other = Buffer.from('Subject: flood\r\n\r\nno report\r\n')
+    for (let i = 0; i < 4500; i++) await deliver(w.store, other, now - 200_000 + i * 20)
+    await deliver(w.store, mailOf(packed(tlsReport())), now)
+    const box = boxOf(w)
+    for (let look = 0; look < 4; look++) await box.look()
+    assert.equal((await w.received.list(all)).items.length, 1)
+    let reads = 0
+    const store = new Proxy(w.store, {
+      get: (target, name) => {
+        if (name === 'mailRead') reads++
+        const value: unknown = Reflect.get(target, name)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    await box.stop()
+    const next = boxOf({ ...w, store })
+    for (let look = 0; look < 3; look++) await next.look()
+    assert.ok(reads < 10, `${reads} read again`)
+    await next.stop()
+  })
 })

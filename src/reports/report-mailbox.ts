@@ -26,8 +26,9 @@ const overlapMs = 10 * 60_000
 /** An account that is looked at for the first time: so far back. */
 const firstMs = 30 * dayMs
 const pageSize = 100
-const pagesMax = 20
 const seenMax = 2000
+/** Those that were seen, and as many again. */
+const pagesMax = (2 * seenMax) / pageSize
 const messageBytesMax = 32 * 1024 * 1024
 const headBytesMax = 256 * 1024
 const failuresMax = 5
@@ -36,7 +37,9 @@ const pauseMaxMs = 10_000
 
 interface Cursor {
   readonly at: number
-  /** Messages at or shortly before `at` that were looked at. */
+  /** Where a look begins: shortly before `at`, and not before the first of `seen` where those were too many. */
+  readonly from: number
+  /** Messages from there on that were looked at. */
   readonly seen: readonly string[]
 }
 
@@ -99,7 +102,7 @@ export class ReportMailbox {
         account,
         order: 'oldest',
         limit: pageSize,
-        search: [{ kind: 'received', after: before.at - overlapMs }],
+        search: [{ kind: 'received', after: before.from }],
         ...(cursor !== undefined && { cursor }),
       })
       for (const summary of items) {
@@ -118,8 +121,13 @@ export class ReportMailbox {
       cursor = next
     }
     if (!isChanged) return
-    const kept = [...recent].filter(([, one]) => one >= at - 2 * overlapMs).map(([id]) => id)
-    await this.#remember(account, { at, seen: kept.slice(-seenMax) })
+    const kept = [...recent]
+      .filter(([, one]) => one >= at - 2 * overlapMs)
+      .sort(([, one], [, other]) => one - other)
+    const seenNow = kept.slice(-seenMax)
+    const first = kept.length > seenMax ? (seenNow[0]?.[1] ?? at) : 0
+    const from = Math.max(first, at - overlapMs)
+    await this.#remember(account, { at, from, seen: seenNow.map(([id]) => id) })
   }
 
   /** Rejects where it should be tried again. */
@@ -161,10 +169,12 @@ export class ReportMailbox {
     const known = this.#cursors.get(account)
     if (known !== undefined) return known
     const data = (await store.documentGet(documentKind, account))?.data as Partial<Cursor> | undefined
-    const cursor: Cursor =
-      typeof data?.at === 'number' && Array.isArray(data.seen)
-        ? { at: data.at, seen: data.seen.filter((one) => typeof one === 'string') }
-        : { at: clock.now() - firstMs, seen: [] }
+    const at = typeof data?.at === 'number' ? data.at : clock.now() - firstMs
+    const cursor: Cursor = {
+      at,
+      from: typeof data?.from === 'number' ? data.from : at - overlapMs,
+      seen: Array.isArray(data?.seen) ? data.seen.filter((one) => typeof one === 'string') : [],
+    }
     this.#cursors.set(account, cursor)
     return cursor
   }
