@@ -1,6 +1,6 @@
-// Owns what others report to us, as it is kept: one entry for an organisation, a report id and the domains it tells of,
-// whichever way and however often it comes; those that cannot be read are noted. Foreign words are data: bounded, without
-// control characters, never trusted. What there is much of lies packed beside the entry. Entries end after a time.
+// Owns what others report to us, as it is kept: one entry for an organisation, its contact, a report id and the domains it
+// tells of, whichever way and however often it comes; those that cannot be read are noted. Foreign words are data: bounded,
+// without control characters, never trusted. What there is much of lies packed beside the entry. Entries end after a time.
 
 import { createHash } from 'node:crypto'
 import { gunzipSync, gzipSync } from 'node:zlib'
@@ -112,21 +112,27 @@ export class ReceivedReports {
     this.#keepMs = options.keepMs
   }
 
-  /** known: it was here before, and stays as it is. Durable. */
+  /** known: it was here before, and stays as it is, but where only this one is signed by whose it is. Durable. */
   async keep(kind: ReportKindName, read: ReadReport, source: ReportSource): Promise<KeptReport> {
     const problem = problemOf(read, source.receivedAt)
     if (problem !== undefined)
       return { id: await this.note(kind, [problem], source), result: 'unreadable', storedBytes: noteBytes }
     const report = entryOf(kind, read, source)
     const domains = [...new Set(read.totals.map(({ domain }) => domain))].sort()
-    const id = idOf(kind, read.endAt, [clean(read.organization), clean(read.id), ...domains])
-    if ((await this.#documents.documentGet(entryKind, id)) !== undefined)
+    const from = [clean(read.organization), clean(read.contact).toLowerCase(), clean(read.id)]
+    const id = idOf(kind, read.endAt, [...from, ...domains])
+    const known = await this.#documents.documentGet(entryKind, id)
+    const before = readEntry(known?.data)
+    // Ids can be guessed: who is first with one must not keep out whose it is.
+    if (before !== undefined && (isVouched(before) || !isVouched(report)))
       return { id, result: 'known', storedBytes: 0 }
     const rows = read.rows.length > 0 ? packRows(read.rows) : undefined
     const storedBytes = Buffer.byteLength(JSON.stringify(report)) + (rows?.packed.length ?? 0)
     // The rows first: an entry without them would say that there were none.
-    if (rows !== undefined) await this.#put(rowsKind, id, rows, source.receivedAt)
-    const stored = await this.#put(entryKind, id, report, source.receivedAt)
+    const { receivedAt } = source
+    if (known !== undefined) await this.#documents.documentDelete(rowsKind, id)
+    if (rows !== undefined) await this.#put(rowsKind, id, rows, receivedAt)
+    const stored = await this.#put(entryKind, id, report, receivedAt, known?.version)
     return { id, result: stored ? 'new' : 'known', storedBytes }
   }
 
@@ -155,9 +161,10 @@ export class ReceivedReports {
     return id
   }
 
-  async #put(kind: string, key: string, data: unknown, now: number): Promise<boolean> {
+  /** `over`: the version that it takes the place of. Default: only where there is none. */
+  async #put(kind: string, key: string, data: unknown, now: number, over = 0): Promise<boolean> {
     const document = { kind, key, data, updatedAt: now, expiresAt: now + this.#keepMs }
-    return (await this.#documents.documentPut(document, 0)) !== undefined
+    return (await this.#documents.documentPut(document, over)) !== undefined
   }
 
   async get(id: string): Promise<(StoredReport & { readonly rows: readonly unknown[] }) | undefined> {
@@ -244,6 +251,14 @@ const fits = (
 ): boolean =>
   (kind === undefined || report.kind === kind) &&
   (domain === undefined || report.totals.some((one) => one.domain === domain))
+
+/** A signature that was good is of the domain of its contact, above it or below it. RFC 8460 section 3. */
+function isVouched({ contact, signedBy }: ReceivedReport): boolean {
+  const domain = contact.slice(contact.lastIndexOf('@') + 1).toLowerCase()
+  return signedBy.some(
+    (signer) => signer === domain || signer.endsWith(`.${domain}`) || domain.endsWith(`.${signer}`),
+  )
+}
 
 const idOf = (kind: ReportKindName, at: number, parts: readonly string[]): string =>
   `${timeKey(at)}.${kind}.${createHash('sha256').update(JSON.stringify(parts)).digest('hex').slice(0, 32)}`

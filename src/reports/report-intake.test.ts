@@ -145,6 +145,38 @@ describe('reports of others', () => {
     assert.equal((await received.list(all)).items.length, 4)
   })
 
+  it('what a stranger said before in the name of another gives way to what is signed by him', async () => {
+    const { received, intake } = world()
+    const forged = packed(tlsReport({}, 'us.test', 999))
+    const signed = (by: string): string => `Authentication-Results: mx.us.test; dkim=pass header.d=${by}\r\n`
+    const kept = async (): Promise<readonly unknown[]> => {
+      const { items } = await received.list(all)
+      const rows = await Promise.all(items.map(async ({ id }) => (await received.get(id))?.rows.length))
+      return items.map(({ report }, i) => [report.successCount, report.signedBy, rows[i]])
+    }
+    const post = async () =>
+      (await intake.takeBody('application/tlsrpt+gzip', forged, { from: '192.0.2.9', receivedAt: now }))
+        ?.result
+    const mail = async (bytes: Buffer, header: string) =>
+      (await intake.takeMessage(mailOf(bytes, header), source))[0]?.result
+    assert.equal(await post(), 'new')
+    assert.equal(await mail(forged, signed('stranger.test')), 'known')
+    const own = packed(tlsReport({ contact: 'x@stranger.test' }))
+    assert.equal(await mail(own, signed('stranger.test')), 'new', 'his own word is one beside it')
+    const [entry] = (await received.list(all)).items.filter(({ report }) => report.signedBy.length > 0)
+    assert.equal(entry?.report.contact, 'x@stranger.test')
+    const details = tlsReport()
+    assert.equal(await mail(packed(details), signed('them.test')), 'new')
+    const both = [
+      [7, ['stranger.test'], 1],
+      [7, ['them.test'], 1],
+    ]
+    assert.deepEqual((await kept()).toSorted(), both)
+    assert.equal(await post(), 'known')
+    assert.equal(await mail(packed(tlsReport({}, 'us.test', 8)), signed('them.test')), 'known')
+    assert.deepEqual((await kept()).toSorted(), both)
+  })
+
   it('bad ones in mail are noted, by post they are told of; what is no report is passed by', async () => {
     const { received, intake } = world()
     const [noted] = await intake.takeMessage(mailOf(Buffer.from('nonsense')), source)
@@ -339,7 +371,7 @@ describe('the look into mailboxes', () => {
     const count = async (wanted: number): Promise<number> => {
       for (let i = 0; ; i++) {
         const { length } = (await w.received.list(all)).items
-        if (length === wanted || i === 500) return length
+        if (length === wanted || i === 5000) return length
         await w.clock.settle()
       }
     }
