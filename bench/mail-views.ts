@@ -1,8 +1,8 @@
 // Owns the benchmark of kept mail: ingest with the index following, then lists, searches, counts and acts over what is kept.
 // node bench/mail-views.ts [--messages 100000] [--bytes 5000] [--producers 20] [--rate 0] [--dir /var/tmp] [--queries 30]
 // `--rate` holds the producers at so many messages a second, 0: as fast as they go.
-// From source each of the four threads has Node's stripper of types in memory, some 17 MB, which the built package has not. With
-// NODE_COMPILE_CACHE=<folder> the second run is without it, too, and its RSS is that of the built package.
+// Its memory is that of the store, of the producers and of Node's stripper of types in each of four threads (some 17 MB each);
+// kept-mail.ts measures the built server as a process of its own.
 
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
@@ -16,7 +16,7 @@ import type { Delivery, Message, NewMessage } from '../src/queue/types.ts'
 import { parseSearch } from '../src/store/search-syntax.ts'
 import { createSqliteStore } from '../src/store/sqlite/sqlite-store.ts'
 import type { Store } from '../src/store/store.ts'
-import { seededRandom } from '../src/testing/seeded-random.ts'
+import { KeptTexts } from './kept-texts.ts'
 
 const { values } = parseArgs({
   options: {
@@ -33,38 +33,14 @@ const producerCount = Number(values.producers)
 const rate = Number(values.rate)
 const clock = realClock
 const nextId = createIdSource(clock, realRandom)
-const random = seededRandom(1)
-const pick = <T>(list: readonly T[], skew = 1): T =>
-  list[Math.floor(list.length * random.fraction() ** skew)] as T
-
-// Words as languages have them: few are frequent, most are rare.
-const letters = 'etaoinshrdlucmfwypvbgkjqxz'
-const vocabulary = Array.from({ length: 20_000 }, (_, i) => {
-  let word = ''
-  for (let n = 0; n < 2 + (i % 9); n++) word += letters[Math.floor(26 * random.fraction() ** 2)]
-  return word
-})
-const han = Array.from({ length: 500 }, (_, i) => String.fromCharCode(0x4e00 + i * 7))
-const texts = Array.from({ length: 2000 }, (_, i) => {
-  const lines: string[] = []
-  for (let size = 0; size < Number(values.bytes); ) {
-    const line =
-      i % 10 === 0
-        ? Array.from({ length: 24 }, () => pick(han, 2)).join('')
-        : Array.from({ length: 11 }, () => pick(vocabulary, 3)).join(' ')
-    lines.push(line)
-    size += Buffer.byteLength(line) + 2
-  }
-  return lines.join('\r\n')
-})
+const texts = new KeptTexts(Number(values.bytes))
+const { han, letters, vocabulary } = texts
 
 function newMessage(n: number): NewMessage {
   const id = nextId()
   const now = clock.now()
-  const to = `user${n % 1000}@example.test`
-  const bytes = Buffer.from(
-    `From: "${pick(vocabulary)}" <app${n % 50}@sender.example>\r\nTo: <${to}>\r\nSubject: ${pick(vocabulary, 2)} ${pick(vocabulary, 2)} no ${n}\r\nMessage-ID: <${id}@sender.example>\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n${texts[n % texts.length]}\r\n`,
-  )
+  const to = texts.recipient(n)
+  const bytes = texts.message(n, id)
   const message: Message = {
     id,
     receivedAt: now,

@@ -1,5 +1,7 @@
 // Owns the command `posthouse catch`: its options and help. What it does is run-catcher.ts, loaded only when it runs.
 
+import { setFlagsFromString } from 'node:v8'
+
 import { type Command, Option } from 'commander'
 
 import { type Context, examples, type GlobalOptions, parseCount } from './context.ts'
@@ -95,6 +97,9 @@ export function addCatchCommand(program: Command, context: Context): void {
       ].join('\n'),
     )
     .action(async (_options: unknown, command: Command) => {
+      // It runs beside what is being developed: a nursery that stays as small as it begins costs some speed and saves
+      // 60 to 90 MB. No option of Node's that a program may set for itself does this, so it is V8's own; without it all works the same.
+      setFlagsFromString('--semi-space-growth-factor=1')
       const { runCatcher } = await import('./run-catcher.ts')
       await runCatcher(context, command.optsWithGlobals<CatchOptions>())
     })

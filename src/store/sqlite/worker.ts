@@ -1,5 +1,6 @@
 // Owns the shell around the engine and the reader when they run in a thread of their own: messages in, messages out.
 
+import { setPriority } from 'node:os'
 import { parentPort, workerData } from 'node:worker_threads'
 import { assert } from '../../base/assert.ts'
 import type { Engine, EngineOptions } from './engine.ts'
@@ -28,11 +29,25 @@ try {
   // Each thread loads what it runs, and nothing of the others.
   if (data.kind === 'writer') serveWriter(new (await import('./engine.ts')).Engine(data.options))
   else if (data.kind === 'reader') serveReader(new (await import('./reader.ts')).Reader(data.dir))
-  else serveIndexer(await openIndexer(data))
+  else {
+    stepBack()
+    serveIndexer(await openIndexer(data))
+  }
   port.postMessage('ready')
 } catch (error) {
   port.postMessage({ failure: failureData(error) })
   port.close()
+}
+
+/** The index follows when there is time: where cores are short, accepting mail goes first. */
+function stepBack(): void {
+  // Linux alone has priorities by thread (setpriority(2)); elsewhere it would be the whole process.
+  if (process.platform !== 'linux') return
+  try {
+    setPriority(0, 10)
+  } catch {
+    // A sandbox that forbids it: as fast as the others then.
+  }
 }
 
 function serveWriter(engine: Engine): void {
