@@ -82,7 +82,9 @@ describe('reports of others', () => {
     const { received, intake } = world()
     const header =
       'Authentication-Results: mx.us.test; dkim=pass header.d=Them.test; dkim=fail header.d=bad.test\r\n' +
-      'Authentication-Results: mx.liar.test; dkim=pass header.d=forged.test\r\n'
+      'Authentication-Results: mx.liar.test; dkim=pass header.d=forged.test\r\n' +
+      'Received: from there by mx.us.test; Sat, 21 Nov 2026 00:00:00 +0000\r\n' +
+      'Authentication-Results: mx.us.test; dkim=pass header.d=sent-along.test\r\n'
     const [taken] = await intake.takeMessage(mailOf(packed(tlsReport()), header), source)
     assert.equal(taken?.result, 'new')
     const found = await received.get(taken?.id ?? '')

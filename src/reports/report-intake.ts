@@ -152,11 +152,15 @@ function reportParts(structure: MimePart, bytes: Buffer): readonly ReportPart[] 
   return found.map((part) => ({ ...part, siblings: found.filter((other) => other !== part) }))
 }
 
-/** Domains of DKIM signatures that we found good when the mail came in: our own field, and no other. RFC 8460 section 3. */
+/**
+ * Domains of DKIM signatures that we found good when the mail came in: our own field, and no other. It stands above our
+ * own Received field; one below it came with the mail, from whom we let send. RFC 8460 section 3, RFC 8601 section 5.
+ */
 function signersOf({ header, fields }: MimePart, authservId: string | undefined): readonly string[] {
   if (authservId === undefined) return []
   const signers = new Set<string>()
   for (const field of fields) {
+    if (field.name === 'received') break
     if (field.name !== 'authentication-results') continue
     const read = parseAuthenticationResults(fieldValueText(header, field))
     if (!read.ok || read.authservId !== authservId.toLowerCase()) continue

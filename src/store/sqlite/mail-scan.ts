@@ -145,7 +145,8 @@ export class MailScanner {
     try {
       return this.#scanned(scan, shape, rowsMax)
     } finally {
-      this.#statement('COMMIT').run()
+      // After a failure of the disk SQLite may have ended it: that failure is the one to tell.
+      if (this.#db.isTransaction) this.#statement('COMMIT').run()
     }
   }
 
