@@ -12,6 +12,7 @@ import {
   type AcmeDirectoryOptions,
   startAcmeDirectory,
 } from '../../test/support/acme-directory.ts'
+import type { Clock } from '../base/clock.ts'
 import { silentLog } from '../base/log.ts'
 import { silentMetrics } from '../base/metrics.ts'
 import { createFakeResolver } from '../dns/fake-resolver.ts'
@@ -22,7 +23,9 @@ import { HttpChallenges } from './acme-challenges.ts'
 import { AcmeKeeper } from './acme-keeper.ts'
 import { Certificates } from './certificates.ts'
 
-const clock = realClock
+/** It stands: what is asked for in the moment of the last certificate is asked for all the same. Deadlines are real. */
+const began = realClock.now()
+const clock: Clock = { ...realClock, now: () => began }
 const hostname = 'mx.here.test'
 const hour = 3_600_000
 

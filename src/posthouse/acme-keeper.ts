@@ -51,8 +51,8 @@ export class AcmeKeeper {
   readonly #renewals: Counter
   /** What has to be done before an order makes sense, by certificate; nothing of it was a failure. */
   readonly #waiting = new Map<string, { readonly at: number; readonly text: string }>()
-  /** Wishes of people, and when they came. */
-  readonly #asked = new Map<string, number>()
+  /** Wishes of people, by certificate. */
+  readonly #asked = new Set<string>()
   #running: Promise<void> | undefined
 
   constructor(options: AcmeKeeperOptions) {
@@ -108,7 +108,7 @@ export class AcmeKeeper {
     const ids = this.#options.wanted().map((one) => one.id)
     if (id !== undefined && !ids.includes(id))
       throw new ControlError('not-found', `no certificate ${id.slice(0, 100)} is wanted`)
-    for (const one of ids) if (id === undefined || one === id) this.#asked.set(one, this.#options.clock.now())
+    for (const one of ids) if (id === undefined || one === id) this.#asked.add(one)
     // What is under way may have passed it by already.
     return (this.#running ?? Promise.resolve()).then(() => this.run())
   }
@@ -152,7 +152,7 @@ export class AcmeKeeper {
   }
 
   async #tend(one: Wanted): Promise<void> {
-    const isAsked = this.#isAsked(one.id)
+    const isAsked = this.#asked.delete(one.id)
     const { clock, resolver, solver } = this.#options
     const record = this.#records.get(one.id)
     const now = clock.now()
@@ -168,17 +168,10 @@ export class AcmeKeeper {
     try {
       await this.#obtain(one)
     } finally {
+      // What was under way when a wish came answers it, too.
+      this.#asked.delete(one.id)
       await done()
     }
-  }
-
-  /** What was under way when the wish came answers it, too. */
-  #isAsked(id: string): boolean {
-    const at = this.#asked.get(id)
-    if (at === undefined) return false
-    this.#asked.delete(id)
-    const record = this.#records.get(id)
-    return Math.max(record?.current?.issuedAt ?? 0, record?.error?.at ?? 0) < at
   }
 
   /** RFC 9773: the authority may want it sooner than we would, or later. */
