@@ -124,7 +124,11 @@ export class AcmeKeeper {
     if (record.next !== undefined) return record
     const key = await makeKey(this.#options.acme.keyType)
     const next = { key, madeAt: this.#options.clock.now() }
-    return this.#records.write({ ...record, next })
+    return this.#records.change(id, (now) => {
+      if (now?.current === undefined)
+        throw new ControlError('not-found', `there is no certificate ${id.slice(0, 100)}`)
+      return now.next === undefined ? { ...now, next } : now
+    })
   }
 
   async #look(): Promise<void> {
@@ -198,21 +202,19 @@ export class AcmeKeeper {
       if (found !== undefined && !isSame)
         log.info({ certificate: record.id, ...found, renewAt }, 'the authority says when to renew')
       const seen = found === undefined ? { checkAt } : { checkAt, startAt: found.startAt, endAt: found.endAt }
-      await this.#records.write({
-        ...this.#asItIs(record),
+      await this.#records.change(record.id, (stored = record) => ({
+        ...stored,
         window: seen,
         ...(renewAt !== undefined && { renewAt: withinReason(renewAt, current) }),
-      })
+      }))
     } catch (cause) {
       // Section 4.3.3: what cannot be had changes nothing.
       log.info({ certificate: record.id, cause: String(cause) }, 'no renewal information')
-      await this.#records.write({ ...this.#asItIs(record), window: { ...window, checkAt: now + 6 * hour } })
+      await this.#records.change(record.id, (stored = record) => ({
+        ...stored,
+        window: { ...window, checkAt: now + 6 * hour },
+      }))
     }
-  }
-
-  /** The record with what was changed since it was read: a key may be announced at any time. */
-  #asItIs(record: CertificateRecord): CertificateRecord {
-    return this.#records.get(record.id) ?? record
   }
 
   /** Whether it is to be asked for now. */
@@ -254,16 +256,16 @@ export class AcmeKeeper {
       const { info } = certificates.put(one.id, { cert: chain, key })
       const { validFromAt, validToAt } = info
       const now = clock.now()
-      // It may have been announced while the order was under way.
-      const next = this.#records.get(one.id)?.next
-      await this.#records.write({
+      const renewAt = renewalTime(chain, random.fraction())
+      await this.#records.change(one.id, (stored) => ({
         id: one.id,
         names: one.names,
         current: { chain, key, directory, issuedAt: now, validFromAt, validToAt },
-        renewAt: renewalTime(chain, random.fraction()),
+        renewAt,
         failureCount: 0,
-        ...(!isNext && next !== undefined && { next }),
-      })
+        // It may have been announced while the order was under way.
+        ...(!isNext && stored?.next !== undefined && { next: stored.next }),
+      }))
       this.#renewals.add(1, { result: 'ok' })
       log.info(
         { certificate: one.id, names: one.names, issuer: info.issuer, validToAt },
@@ -286,8 +288,11 @@ export class AcmeKeeper {
     const type = cause instanceof AcmeError ? cause.type : undefined
     const text = cause instanceof Error ? cause.message : String(cause)
     const error = { at: now, text, retryAt, ...(type !== undefined && { type }) }
-    const record = this.#records.get(one.id) ?? before ?? { id: one.id, names: one.names }
-    await this.#records.write({ ...record, failureCount, error })
+    await this.#records.change(one.id, (stored = before) => ({
+      ...(stored ?? { id: one.id, names: one.names }),
+      failureCount,
+      error,
+    }))
     this.#renewals.add(1, { result: type === undefined ? 'failed' : knownResult(shortType(type)) })
     const leftMs = before?.current === undefined ? undefined : before.current.validToAt - now
     const fields = { certificate: one.id, error: text, type, failureCount, retryAt, leftMs }

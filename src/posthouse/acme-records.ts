@@ -48,6 +48,8 @@ const accountKind = 'acme-account'
 const leaseKind = 'acme-lease'
 const pageRows = 200
 const recordsMax = 5000
+/** Others who write the same record at the same time are an operator and one process: two or three. */
+const changesMax = 20
 
 export class AcmeRecords {
   readonly #documents: Documents
@@ -86,16 +88,29 @@ export class AcmeRecords {
     return changed
   }
 
-  /** Durable. The holder of the lease is the only one who writes. */
-  async write(record: CertificateRecord): Promise<CertificateRecord> {
-    const written = await this.#documents.documentPut({
-      kind: certificateKind,
-      key: record.id,
-      data: record,
-      updatedAt: this.#clock.now(),
-    })
-    if (written !== undefined) this.#known.set(record.id, { version: written.version, record })
-    return record
+  /**
+   * Durable: `make` of the record as it is stored. It is called again where somebody else wrote in between: what one
+   * process learns of a window does not undo what another one has got, nor a key that was announced meanwhile.
+   * @throws whatever `make` throws, and StoreFailure
+   */
+  async change(
+    id: string,
+    make: (now: CertificateRecord | undefined) => CertificateRecord,
+  ): Promise<CertificateRecord> {
+    for (let count = 0; count < changesMax; count++) {
+      const known = this.#known.get(id)
+      const data = make(known?.record)
+      const document = { kind: certificateKind, key: id, data, updatedAt: this.#clock.now() }
+      const written = await this.#documents.documentPut(document, known?.version ?? 0)
+      if (written !== undefined) {
+        this.#known.set(id, { version: written.version, record: data })
+        return data
+      }
+      const found = await this.#documents.documentGet(certificateKind, id)
+      if (found === undefined) this.#known.delete(id)
+      else this.#known.set(id, { version: found.version, record: found.data as CertificateRecord })
+    }
+    throw new Error(`the record of the certificate ${id} is changed by others all the time`)
   }
 
   async remove(id: string): Promise<void> {

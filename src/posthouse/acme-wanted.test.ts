@@ -105,11 +105,27 @@ describe('what is kept', () => {
   }
   const record: CertificateRecord = { id: 'a.test', names: ['a.test'], failureCount: 1 }
 
+  it('what two write at the same time is kept of both', async () => {
+    const { process } = open()
+    const [one, other] = [process(1), process(2)]
+    await one.change(record.id, () => record)
+    await other.read()
+    const next = { key: 'announced', madeAt: 1 }
+    const window = { checkAt: 2 }
+    await Promise.all([
+      one.change(record.id, (now = record) => ({ ...now, next })),
+      one.change(record.id, (now = record) => ({ ...now, window })),
+      other.change(record.id, (now = record) => ({ ...now, renewAt: 3 })),
+    ])
+    await one.read()
+    assert.deepEqual(one.get(record.id), { ...record, next, window, renewAt: 3 })
+  })
+
   it('what one process writes another one reads, once', async () => {
     const { process } = open()
     const [one, other] = [process(1), process(2)]
     assert.deepEqual(await other.read(), [])
-    await one.write(record)
+    await one.change(record.id, () => record)
     assert.deepEqual(await one.read(), [])
     assert.deepEqual(await other.read(), [record])
     assert.deepEqual(await other.read(), [])
